@@ -1,0 +1,33 @@
+# umbel_layer(NAME [BELOW layer...] [PUBLIC library...] [PRIVATE library...])
+#
+# One folder of src/umbel is one static library umbel_NAME.  BELOW is the list of folders whose
+# headers it may include (tools/check_layers reads it from here and holds every #include to it).
+# Files named *_test.cc make one test program for the folder.
+function(umbel_layer name)
+  cmake_parse_arguments(LAYER "" "" "BELOW;PUBLIC;PRIVATE" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cc")
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+
+  add_library(umbel_${name} STATIC ${sources})
+  add_library(umbel::${name} ALIAS umbel_${name})
+  set_target_properties(umbel_${name} PROPERTIES EXPORT_NAME ${name})
+  target_include_directories(umbel_${name} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<INSTALL_INTERFACE:include>)
+  foreach(below ${LAYER_BELOW})
+    target_link_libraries(umbel_${name} PUBLIC umbel_${below})
+  endforeach()
+  target_link_libraries(umbel_${name} PUBLIC ${LAYER_PUBLIC} PRIVATE ${LAYER_PRIVATE})
+  set_property(GLOBAL APPEND PROPERTY UMBEL_LAYERS umbel_${name})
+
+  if(UMBEL_TESTS AND tests)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE umbel_${name} GTest::gtest GTest::gmock
+      GTest::gtest_main ${RAPIDCHECK_LIBRARY} ${LAYER_PRIVATE})
+    set_target_properties(${name}_test PROPERTIES
+      RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+    add_test(NAME ${name} COMMAND ${name}_test)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 600)
+  endif()
+endfunction()

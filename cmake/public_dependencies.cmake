@@ -1,0 +1,11 @@
+# What the libraries themselves link; an app that finds the umbel package needs these and no more.
+find_package(Threads REQUIRED)
+find_package(absl REQUIRED)
+find_package(fmt REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(ZLIB REQUIRED)
+find_library(UMBEL_ZIP_LIBRARY zip REQUIRED)
+if(NOT TARGET umbel_zip)
+  add_library(umbel_zip UNKNOWN IMPORTED)
+  set_target_properties(umbel_zip PROPERTIES IMPORTED_LOCATION "${UMBEL_ZIP_LIBRARY}")
+endif()

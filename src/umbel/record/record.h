@@ -122,8 +122,13 @@ class ConfigValue : public std::variant<bool, int64_t, double, std::string, std:
   using Base =
       std::variant<bool, int64_t, double, std::string, std::vector<std::byte>, std::vector<bool>,
                    std::vector<int64_t>, std::vector<double>, std::vector<std::string>>;
-  using Base::Base;
   ConfigValue() = default;
+  ConfigValue(std::string text) : Base(std::move(text)) {}                   // NOLINT
+  ConfigValue(std::vector<std::byte> bytes) : Base(std::move(bytes)) {}      // NOLINT
+  ConfigValue(std::vector<bool> values) : Base(std::move(values)) {}         // NOLINT
+  ConfigValue(std::vector<int64_t> values) : Base(std::move(values)) {}      // NOLINT
+  ConfigValue(std::vector<double> values) : Base(std::move(values)) {}       // NOLINT
+  ConfigValue(std::vector<std::string> values) : Base(std::move(values)) {}  // NOLINT
   template <class T>
   requires(std::is_arithmetic_v<T>) ConfigValue(T value) {  // NOLINT: numbers convert
     if constexpr (std::is_same_v<T, bool>) {

@@ -1,7 +1,7 @@
 #include "umbel/base/rng.h"
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "umbel/base/check.h"
 
@@ -31,12 +31,9 @@ uint64_t derive_seed(uint64_t seed, std::string_view purpose) {
   return state;
 }
 
-void Rng::refill() {
-  uint32_t c0 = static_cast<uint32_t>(counter_);
-  uint32_t c1 = static_cast<uint32_t>(counter_ >> 32);
-  uint32_t c2 = 0;
-  uint32_t c3 = 0;
-  auto [k0, k1] = key_;
+std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
+  auto [c0, c1, c2, c3] = counter;
+  auto [k0, k1] = key;
   for (int round = 0; round != 10; ++round) {
     const uint64_t p0 = uint64_t{0xD2511F53} * c0;
     const uint64_t p1 = uint64_t{0xCD9E8D57} * c2;
@@ -47,6 +44,13 @@ void Rng::refill() {
     k0 += 0x9E3779B9;
     k1 += 0xBB67AE85;
   }
+  return {c0, c1, c2, c3};
+}
+
+void Rng::refill() {
+  const auto low = static_cast<uint32_t>(counter_);
+  const auto high = static_cast<uint32_t>(counter_ >> 32);
+  const auto [c0, c1, c2, c3] = philox({low, high, 0, 0}, key_);
   ++counter_;
   block_ = {uint64_t{c0} | uint64_t{c1} << 32, uint64_t{c2} | uint64_t{c3} << 32};
   left_ = 2;
@@ -104,16 +108,24 @@ uint64_t Rng::geometric(double probability) {
 
 std::vector<double> Rng::dirichlet(double alpha, size_t categories) {
   std::vector<double> point(categories);
-  double sum = 0;
-  for (double& share : point) sum += share = gamma(alpha);
-  if (sum > 0 && std::isfinite(sum)) {
-    for (double& share : point) share /= sum;
-  } else if (categories > 0) {
-    // A tiny alpha underflows every gamma: the limit distribution is one category alone.
-    for (double& share : point) share = 0;
-    point[below(categories)] = 1;
-  }
+  dirichlet(alpha, std::span(point));
   return point;
+}
+
+void Rng::dirichlet(double alpha, std::span<double> point) {
+  if (point.empty()) return;
+  // Shares then differ from equal ones by less than 1e-7 of themselves; gamma() loses its
+  // precision.
+  constexpr double kAlphaMax = 1e14;
+  double sum = 0;
+  for (double& share : point) sum += share = alpha < kAlphaMax ? gamma(alpha) : 1;
+  if (sum > 0) {
+    for (double& share : point) share /= sum;
+  } else {
+    // A tiny alpha underflows every gamma: the limit distribution is one category alone.
+    std::fill(point.begin(), point.end(), 0);
+    point[below(point.size())] = 1;
+  }
 }
 
 }  // namespace umbel

@@ -15,8 +15,13 @@ namespace umbel {
 uint64_t derive_seed(uint64_t seed, std::initializer_list<uint64_t> path);
 uint64_t derive_seed(uint64_t seed, std::string_view purpose);
 
-// Counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011).  The same seed gives the
-// same sequence on every machine and thread.  Not for keys or for privacy noise.
+// The 128 bits at place `counter` of the stream `key`: Philox4x32 with ten rounds (Salmon et al.,
+// "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
+
+// Counter-based random numbers: philox() at 0, 1, 2, ... with the seed as key, lower halves first.
+// The same seed gives the same sequence on every machine and thread.  Not for keys or for privacy
+// noise.
 class Rng {
  public:
   using result_type = uint64_t;
@@ -36,6 +41,7 @@ class Rng {
   uint64_t geometric(double probability);
   // A point of the symmetric Dirichlet distribution of `categories` categories; alpha > 0.
   std::vector<double> dirichlet(double alpha, size_t categories);
+  void dirichlet(double alpha, std::span<double> point);
 
   // Fisher and Yates' shuffle.
   template <class T>

@@ -1,0 +1,142 @@
+#include "umbel/data/idx.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+
+#include "umbel/base/buffer.h"
+#include "umbel/data/gzip.h"
+
+namespace umbel::data {
+
+namespace {
+
+using Bytes = std::span<const std::byte>;
+
+struct Header {
+  DType dtype = DType::kUint8;
+  int rank = 0;
+  Shape shape;
+  size_t payload = 0;  // bytes of elements
+
+  size_t byte_size() const { return 4 + 4 * static_cast<size_t>(rank); }
+};
+
+std::optional<DType> dtype_of_code(uint8_t code) {
+  switch (code) {
+    case 0x08:
+      return DType::kUint8;
+    case 0x09:
+      return DType::kInt8;
+    case 0x0B:
+      return DType::kInt16;
+    case 0x0C:
+      return DType::kInt32;
+    case 0x0D:
+      return DType::kFloat32;
+    case 0x0E:
+      return DType::kFloat64;
+    default:
+      return std::nullopt;
+  }
+}
+
+// The first four bytes: what the elements are, and how many extents follow.
+Result<Header> parse_magic(Bytes magic) {
+  const auto byte = [&](size_t i) { return std::to_integer<uint8_t>(magic[i]); };
+  if (byte(0) != 0 || byte(1) != 0) {
+    return invalid_argument("not an IDX file: it starts with {:02x} {:02x}, expected 00 00",
+                            byte(0), byte(1));
+  }
+  const auto dtype = dtype_of_code(byte(2));
+  if (!dtype) {
+    return invalid_argument("element type 0x{:02x}, expected 08, 09, 0b, 0c, 0d or 0e", byte(2));
+  }
+  if (byte(3) < 1 || byte(3) > kIdxRankMax) {
+    return invalid_argument("{} dimensions, expected 1 to {}", byte(3), kIdxRankMax);
+  }
+  Header header;
+  header.dtype = *dtype;
+  header.rank = byte(3);
+  return header;
+}
+
+Status parse_extents(Bytes extents, Header& header) {
+  for (size_t i = 0; i != extents.size(); i += 4) {
+    int64_t extent = 0;
+    for (size_t j = 0; j != 4; ++j) {
+      extent = extent << 8 | std::to_integer<uint8_t>(extents[i + j]);
+    }
+    header.shape.push_back(extent);
+  }
+  UMBEL_ASSIGN_OR_RETURN(const int64_t count, element_count(header.shape));
+  const uint64_t payload = static_cast<uint64_t>(count) * size_of(header.dtype);
+  if (payload > kIdxBytesMax) {
+    return resource_exhausted("{}{} takes {} bytes, the limit is {}", name_of(header.dtype),
+                              to_string(header.shape), payload, kIdxBytesMax);
+  }
+  header.payload = static_cast<size_t>(payload);
+  return absl::OkStatus();
+}
+
+void swap_bytes(std::span<std::byte> bytes, size_t width) {
+  if (width == 1) return;
+  for (size_t i = 0; i != bytes.size(); i += width) {
+    std::reverse(bytes.data() + i, bytes.data() + i + width);
+  }
+}
+
+Result<Array> finish(const Header& header, Buffer buffer) {
+  swap_bytes(buffer.mutable_bytes(), size_of(header.dtype));
+  return Array::make(header.dtype, header.shape, std::move(buffer));
+}
+
+Result<Array> parse_plain(Bytes bytes) {
+  if (bytes.size() < 4) return data_loss("{} bytes, an IDX header has at least 8", bytes.size());
+  UMBEL_ASSIGN_OR_RETURN(Header header, parse_magic(bytes.first(4)));
+  const size_t start = header.byte_size();
+  if (bytes.size() < start) {
+    return data_loss("{} bytes, its IDX header has {}", bytes.size(), start);
+  }
+  UMBEL_RETURN_IF_ERROR(parse_extents(bytes.subspan(4, start - 4), header));
+  if (bytes.size() - start != header.payload) {
+    return data_loss("{} bytes of elements, {}{} has {}", bytes.size() - start,
+                     name_of(header.dtype), to_string(header.shape), header.payload);
+  }
+  return finish(header, Buffer::copy_of(bytes.subspan(start)));
+}
+
+Result<Array> parse_gzip(Bytes bytes) {
+  Gunzip gunzip(bytes);
+  std::array<std::byte, 4 + 4 * kIdxRankMax> head{};
+  const auto front = std::span(head);
+  UMBEL_RETURN_IF_ERROR(gunzip.read(front.first(4)));
+  UMBEL_ASSIGN_OR_RETURN(Header header, parse_magic(front.first(4)));
+  const auto extents = front.subspan(4, header.byte_size() - 4);
+  UMBEL_RETURN_IF_ERROR(gunzip.read(extents));
+  UMBEL_RETURN_IF_ERROR(parse_extents(extents, header));
+  if (header.payload / kGzipExpansionMax > bytes.size()) {
+    return data_loss("{} bytes of gzip data cannot hold the {} bytes of {}{}", bytes.size(),
+                     header.payload, name_of(header.dtype), to_string(header.shape));
+  }
+  Buffer buffer = Buffer::allocate(header.payload);
+  UMBEL_RETURN_IF_ERROR(gunzip.read(buffer.mutable_bytes()));
+  UMBEL_RETURN_IF_ERROR(gunzip.finish());
+  return finish(header, std::move(buffer));
+}
+
+}  // namespace
+
+Result<Array> parse_idx(Bytes bytes, std::string_view name) {
+  Result<Array> array = is_gzip(bytes) ? parse_gzip(bytes) : parse_plain(bytes);
+  if (!array.ok()) return annotate(array.status(), name);
+  return array;
+}
+
+Result<Array> read_idx(const std::filesystem::path& path) {
+  UMBEL_ASSIGN_OR_RETURN(const Buffer file, Buffer::map_file(path.string()));
+  return parse_idx(file.bytes(), path.string());
+}
+
+}  // namespace umbel::data

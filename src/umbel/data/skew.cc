@@ -1,0 +1,146 @@
+#include "umbel/data/skew.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+
+#include "umbel/base/rng.h"
+#include "umbel/data/label_pools.h"
+
+namespace umbel::data {
+
+namespace {
+
+std::vector<uint64_t> sampled_clients(uint64_t clients, uint64_t seed) {
+  std::vector<uint64_t> ids;
+  if (clients <= kSkewClientsAll) {
+    ids.resize(clients);
+    std::iota(ids.begin(), ids.end(), uint64_t{0});
+    return ids;
+  }
+  Rng rng(derive_seed(seed, "skew"));
+  std::set<uint64_t> chosen;
+  while (chosen.size() != kSkewClientsSample) chosen.insert(rng.below(clients));
+  ids.assign(chosen.begin(), chosen.end());
+  return ids;
+}
+
+// Of sizes in ascending order: sum over i of (2i - n - 1) x_i, divided by n times their sum.
+double gini(const std::vector<int64_t>& sizes) {
+  const auto n = static_cast<double>(sizes.size());
+  double sum = 0;
+  double weighted = 0;
+  for (size_t i = 0; i != sizes.size(); ++i) {
+    const auto size = static_cast<double>(sizes[i]);
+    sum += size;
+    weighted += (2 * static_cast<double>(i + 1) - n - 1) * size;
+  }
+  return sum > 0 ? weighted / (n * sum) : 0;
+}
+
+void describe_sizes(std::vector<int64_t> sizes, Skew& skew) {
+  std::sort(sizes.begin(), sizes.end());
+  const size_t n = sizes.size();
+  skew.size_min = sizes.front();
+  skew.size_max = sizes.back();
+  skew.size_median = static_cast<double>(sizes[(n - 1) / 2] + sizes[n / 2]) / 2;
+  skew.size_mean = static_cast<double>(std::reduce(sizes.begin(), sizes.end(), int64_t{0})) /
+                   static_cast<double>(n);
+  skew.size_gini = gini(sizes);
+
+  const int64_t range = skew.size_max - skew.size_min + 1;
+  const int64_t width = (range + int64_t{kSkewBinsMax} - 1) / int64_t{kSkewBinsMax};
+  const int64_t bins = (range + width - 1) / width;
+  for (int64_t i = 0; i <= bins; ++i) {
+    skew.size_histogram_edges.push_back(skew.size_min + i * width);
+  }
+  skew.size_histogram_counts.resize(static_cast<size_t>(bins));
+  for (const int64_t size : sizes) {
+    ++skew.size_histogram_counts[static_cast<size_t>((size - skew.size_min) / width)];
+  }
+}
+
+std::vector<double> shares_of(const std::vector<int64_t>& counts, int64_t total) {
+  std::vector<double> shares(counts.size());
+  for (size_t i = 0; i != counts.size(); ++i) {
+    shares[i] = total ? static_cast<double>(counts[i]) / static_cast<double>(total) : 0;
+  }
+  return shares;
+}
+
+// Adds one client's labels to the sums that become means.
+void add_client(const std::vector<double>& shares, Skew& skew) {
+  double distance = 0;
+  for (size_t i = 0; i != shares.size(); ++i) {
+    distance += std::fabs(shares[i] - skew.label_share[i]);
+    if (shares[i] > 0) {
+      skew.labels_per_client_mean += 1;
+      skew.label_entropy_mean -= shares[i] * std::log(shares[i]);
+    }
+  }
+  skew.label_tv_mean += distance / 2;
+}
+
+}  // namespace
+
+Result<Skew> measure_skew(const Partition& partition, const Array& labels, uint64_t seed) {
+  UMBEL_RETURN_IF_ERROR(LabelPools::make(labels).status());
+  const auto values = labels.view<int32_t>();
+  const auto classes = static_cast<size_t>(*std::max_element(values.begin(), values.end())) + 1;
+  std::vector<int64_t> counts(classes, 0);
+  for (const int32_t label : values) ++counts[static_cast<size_t>(label)];
+
+  Skew skew;
+  skew.clients = partition.clients();
+  skew.label_share = shares_of(counts, labels.size());
+  const std::vector<uint64_t> ids = sampled_clients(skew.clients, seed);
+  skew.sampled = ids.size();
+  std::vector<int64_t> sizes;
+  std::vector<uint32_t> examples;
+  for (const uint64_t id : ids) {
+    partition.examples(id, examples);
+    std::fill(counts.begin(), counts.end(), 0);
+    for (const uint32_t example : examples) {
+      if (example >= values.size()) {
+        return invalid_argument("client {} holds example {}, there are labels for {}", id, example,
+                                values.size());
+      }
+      ++counts[static_cast<size_t>(values[example])];
+    }
+    sizes.push_back(static_cast<int64_t>(examples.size()));
+    const std::vector<double> shares = shares_of(counts, sizes.back());
+    add_client(shares, skew);
+    if (skew.example_client_ids.size() < kSkewClientsShown) {
+      skew.example_client_ids.push_back(static_cast<int64_t>(id));
+      skew.example_client_labels.insert(skew.example_client_labels.end(), shares.begin(),
+                                        shares.end());
+    }
+  }
+  const auto sampled = static_cast<double>(ids.size());
+  skew.label_tv_mean /= sampled;
+  skew.labels_per_client_mean /= sampled;
+  skew.label_entropy_mean /= sampled;
+  describe_sizes(std::move(sizes), skew);
+  return skew;
+}
+
+MetricRecord to_metrics(const Skew& skew) {
+  return {{"clients", skew.clients},
+          {"sampled-clients", skew.sampled},
+          {"size-min", skew.size_min},
+          {"size-median", skew.size_median},
+          {"size-max", skew.size_max},
+          {"size-mean", skew.size_mean},
+          {"size-gini", skew.size_gini},
+          {"label-tv-mean", skew.label_tv_mean},
+          {"labels-per-client-mean", skew.labels_per_client_mean},
+          {"label-entropy-mean", skew.label_entropy_mean},
+          {"label-share", skew.label_share},
+          {"size-histogram-edges", skew.size_histogram_edges},
+          {"size-histogram-counts", skew.size_histogram_counts},
+          {"example-client-ids", skew.example_client_ids},
+          {"example-client-labels", skew.example_client_labels}};
+}
+
+}  // namespace umbel::data

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <functional>
+#include <limits>
+#include <string>
+
+#include "umbel/record/record.h"
+
+namespace umbel {
+
+// How much a reply counts in the weighted mean.
+struct FoldOptions {
+  // The metric of a reply that is its weight.
+  std::string weight_key = "num-examples";
+  // A weight made from all metrics of a reply; empty: the metric under `weight_key`.
+  std::function<double(const MetricRecord&)> weight;
+  // No client counts more than this: larger weights are lowered to it.
+  double weight_max = std::numeric_limits<double>::infinity();
+};
+
+}  // namespace umbel

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -17,13 +18,22 @@
 namespace umbel {
 
 void Serial::for_each(size_t count, const std::function<void(size_t)>& piece) {
-  for (size_t i = 0; i != count; ++i) piece(i);
+  std::exception_ptr failure;
+  for (size_t i = 0; i != count; ++i) {
+    try {
+      piece(i);
+    } catch (...) {
+      if (!failure) failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
 }
 
 struct ThreadTeam::State {
   absl::Mutex mutex;
   const std::function<void(size_t)>* piece ABSL_GUARDED_BY(mutex) = nullptr;
   size_t count ABSL_GUARDED_BY(mutex) = 0;
+  DenormalMode::Mode mode ABSL_GUARDED_BY(mutex) = DenormalMode::kExact;
   size_t job ABSL_GUARDED_BY(mutex) = 0;      // how many jobs have started
   size_t working ABSL_GUARDED_BY(mutex) = 0;  // team threads still in the current job
   bool closing ABSL_GUARDED_BY(mutex) = false;
@@ -43,11 +53,11 @@ struct ThreadTeam::State {
   }
 
   void serve() {
-    DenormalMode fast(DenormalMode::kFlush);
     size_t done = 0;
     for (;;) {
       const std::function<void(size_t)>* current = nullptr;
       size_t pieces = 0;
+      DenormalMode::Mode caller = DenormalMode::kExact;
       {
         absl::MutexLock lock(&mutex);
         auto called = [this, &done]()
@@ -57,8 +67,12 @@ struct ThreadTeam::State {
         done = job;
         current = piece;
         pieces = count;
+        caller = mode;
       }
-      work(*current, pieces);
+      {
+        const DenormalMode same(caller);
+        work(*current, pieces);
+      }
       absl::MutexLock lock(&mutex);
       --working;
     }
@@ -66,8 +80,13 @@ struct ThreadTeam::State {
 };
 
 ThreadTeam::ThreadTeam(size_t threads) : state_(std::make_unique<State>()) {
-  for (size_t i = 1; i < threads; ++i) {
-    state_->threads.emplace_back([state = state_.get()] { state->serve(); });
+  state_->threads.reserve(std::max<size_t>(threads, 1) - 1);
+  try {
+    for (size_t i = 1; i < threads; ++i) {
+      state_->threads.emplace_back([state = state_.get()] { state->serve(); });
+    }
+  } catch (const std::system_error&) {
+    // No more threads to be had: what a job computes does not depend on their number.
   }
 }
 
@@ -85,6 +104,7 @@ void ThreadTeam::for_each(size_t count, const std::function<void(size_t)>& piece
     absl::MutexLock lock(&state.mutex);
     state.piece = &piece;
     state.count = count;
+    state.mode = DenormalMode::current();
     state.working = state.threads.size();
     state.failure = nullptr;
     ++state.job;
@@ -110,9 +130,13 @@ DenormalMode::DenormalMode(Mode mode) : before_(_mm_getcsr()) {
   _mm_setcsr(mode == kFlush ? before_ | kFlushBits : before_ & ~kFlushBits);
 }
 DenormalMode::~DenormalMode() { _mm_setcsr(before_); }
+DenormalMode::Mode DenormalMode::current() {
+  return (_mm_getcsr() & kFlushBits) == kFlushBits ? kFlush : kExact;
+}
 #else
 DenormalMode::DenormalMode(Mode) : before_(0) {}
 DenormalMode::~DenormalMode() = default;
+DenormalMode::Mode DenormalMode::current() { return kExact; }
 #endif
 
 }  // namespace umbel

@@ -14,7 +14,8 @@ class Parallel {
   // The number of pieces that can run at once.
   virtual size_t threads() const = 0;
   // Calls piece(0) to piece(count - 1), each once, in any order; returns when all have returned.
-  // The first exception that a piece throws is rethrown here, after the others have ended.
+  // A piece runs with the caller's DenormalMode, on whichever thread.  The first exception that a
+  // piece throws is rethrown here, after the others have ended.
   virtual void for_each(size_t count, const std::function<void(size_t)>& piece) = 0;
 };
 
@@ -25,8 +26,9 @@ class Serial final : public Parallel {
   void for_each(size_t count, const std::function<void(size_t)>& piece) override;
 };
 
-// A fixed team of threads (the caller is one of them).  One job at a time: for_each may be called
-// from any one thread, not from within a piece.
+// A fixed team of threads (the caller is one of them); smaller than asked for where the system
+// gives no more threads.  One job at a time: for_each may be called from any one thread, not from
+// within a piece.
 class ThreadTeam final : public Parallel {
  public:
   explicit ThreadTeam(size_t threads);  // at least 1
@@ -48,6 +50,7 @@ class DenormalMode {
  public:
   enum Mode { kFlush, kExact };
   explicit DenormalMode(Mode mode);
+  static Mode current();  // this thread's
   ~DenormalMode();
   DenormalMode(const DenormalMode&) = delete;
 

@@ -48,6 +48,7 @@ Buffer::~Buffer() {
 }
 
 Buffer Buffer::allocate(size_t bytes) {
+  UMBEL_CHECK(bytes <= SIZE_MAX / 2);
   void* memory = ::operator new(sizeof(Block) + bytes, std::align_val_t(kAlignment));
   auto* block = new (memory) Block;
   return Buffer(block, reinterpret_cast<std::byte*>(block + 1), bytes);
@@ -73,7 +74,8 @@ Buffer Buffer::adopt(std::span<const std::byte> bytes, std::function<void()> rel
 }
 
 Result<Buffer> Buffer::map_file(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Not blocking: a pipe would otherwise hold us here until somebody writes into it.
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return not_found("{}: cannot open: {}", path, std::strerror(errno));
   struct stat info {};
   if (::fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {

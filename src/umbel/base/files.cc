@@ -1,9 +1,9 @@
 #include "umbel/base/files.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -38,13 +38,15 @@ Result<std::string> read_file(const std::filesystem::path& path, size_t bytes_ma
 }
 
 Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path) {
-  std::string temporary = path.string() + ".tmp-XXXXXX";
-  const int descriptor = ::mkostemp(temporary.data(), O_CLOEXEC);
-  if (descriptor < 0) {
-    return unavailable("{}: cannot create a temporary file beside it: {}", path.string(), reason());
+  static std::atomic<uint64_t> counter{0};
+  constexpr int kTries = 1000;  // names that a killed process or another machine left behind
+  for (int i = 0; i != kTries; ++i) {
+    std::string temporary = fmt::format("{}.tmp-{}-{}", path.string(), ::getpid(), ++counter);
+    const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor >= 0) return AtomicFile(path, std::move(temporary), descriptor);
+    if (errno != EEXIST) break;
   }
-  ::fchmod(descriptor, 0644);
-  return AtomicFile(path, std::move(temporary), descriptor);
+  return unavailable("{}: cannot create a temporary file beside it: {}", path.string(), reason());
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept

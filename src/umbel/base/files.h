@@ -15,6 +15,7 @@ Result<std::string> read_file(const std::filesystem::path& path, size_t bytes_ma
 
 // Writes a file so that under `path` there is, at any moment and after any crash, either what was
 // there before or the whole of the new content: a temporary file beside it, synced, then renamed.
+// Who may read it is the process's umask's to say.
 // On failure (a full disk, say) the temporary file is removed and `path` is as it was.
 class AtomicFile {
  public:

@@ -28,7 +28,7 @@ size_t distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
-  if (word.size() > 64) return "";
+  if (word.empty() || word.size() > 64) return "";
   std::string best;
   size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
   for (const std::string& candidate : candidates) {
@@ -48,12 +48,15 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
 
 std::string escaped(std::string_view text) {
   std::string safe;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      safe += fmt::format("\\x{:02x}", byte);
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  for (size_t i = 0; i != text.size(); ++i) {
+    if (byte(i) < 0x20 || byte(i) == 0x7f) {
+      safe += fmt::format("\\x{:02x}", byte(i));
+    } else if (byte(i) == 0xc2 && i + 1 != text.size() && byte(i + 1) >= 0x80 &&
+               byte(i + 1) < 0xa0) {
+      safe += fmt::format("\\xc2\\x{:02x}", byte(++i));  // U+0080 to U+009F: also escape codes
     } else {
-      safe += c;
+      safe += text[i];
     }
   }
   return safe;

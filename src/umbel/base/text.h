@@ -6,7 +6,7 @@
 
 namespace umbel {
 
-// The candidate that `word` was probably meant to be (fewest edits, at most a third of its
+// The candidate that `word` was probably meant to be (fewest edits: one, or up to a third of its
 // letters), or "" if none is near.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 

@@ -33,7 +33,7 @@ Result<int64_t> element_count(const Shape& shape) {
     if (extent == 0) {
       zero = true;
     } else if (count > kElementsMax / extent) {
-      return invalid_argument("shape {} has more than 2^48 elements", to_string(shape));
+      return invalid_argument("shape {} asks for more than 2^48 elements", to_string(shape));
     } else {
       count *= extent;
     }
@@ -51,6 +51,8 @@ Result<Array> Array::make(DType dtype, Shape shape, Buffer buffer) {
     return invalid_argument("array of {}{} takes {} bytes, got {}", name_of(dtype),
                             to_string(shape), expected, buffer.size());
   }
+  if (reinterpret_cast<uintptr_t>(buffer.data()) % alignment_of(dtype) != 0)
+    buffer = buffer.clone();
   return Array(dtype, std::move(shape), std::move(buffer));
 }
 

@@ -17,7 +17,9 @@ namespace umbel {
 using Shape = absl::InlinedVector<int64_t, 4>;
 
 std::string to_string(const Shape& shape);  // "[64,3,3,3]"
-// The number of elements, or INVALID_ARGUMENT for a negative extent or more than 2^48 elements.
+// The number of elements, or INVALID_ARGUMENT for a negative extent, or if the extents that are not
+// 0 multiply to more than 2^48 (also where the array has no elements, so that strides never
+// overflow).
 Result<int64_t> element_count(const Shape& shape);
 
 // A dense tensor: dtype, shape and C-ordered little-endian bytes.  A value: copies share the bytes,
@@ -26,7 +28,8 @@ Result<int64_t> element_count(const Shape& shape);
 class Array {
  public:
   Array() : Array(DType::kFloat32, {0}, Buffer()) {}
-  // INVALID_ARGUMENT unless `buffer` has exactly the bytes that dtype and shape ask for.
+  // INVALID_ARGUMENT unless `buffer` has exactly the bytes that dtype and shape ask for.  No copy,
+  // unless the bytes are misaligned for the dtype: view() would be undefined then.
   static Result<Array> make(DType dtype, Shape shape, Buffer buffer);
   // Zeros, and copies of C++ values; umbel::Error if the shape does not fit.
   static Array zeros(DType dtype, Shape shape);

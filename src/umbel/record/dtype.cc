@@ -31,6 +31,7 @@ constexpr std::array<Entry, kDTypeCount> kTable{{
 }  // namespace
 
 size_t size_of(DType dtype) { return kTable[static_cast<size_t>(dtype)].bytes; }
+size_t alignment_of(DType dtype) { return size_of(dtype) / (is_complex(dtype) ? 2 : 1); }
 std::string_view name_of(DType dtype) { return kTable[static_cast<size_t>(dtype)].name; }
 
 std::optional<DType> dtype_named(std::string_view name) {

@@ -34,6 +34,7 @@ enum class Float16 : uint16_t {};
 enum class Bfloat16 : uint16_t {};
 
 size_t size_of(DType dtype);            // bytes of one element
+size_t alignment_of(DType dtype);       // of its C++ type, in bytes
 std::string_view name_of(DType dtype);  // NumPy's name: "float32"
 std::optional<DType> dtype_named(std::string_view name);
 bool is_floating(DType dtype);  // real floating point, 16-bit ones included

@@ -1,5 +1,6 @@
 #include "umbel/record/half.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 

@@ -1,6 +1,8 @@
 #include "umbel/record/record.h"
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
+
+#include "umbel/base/text.h"
 
 namespace umbel {
 
@@ -38,7 +40,21 @@ std::string toml_text(double value) {
   std::string text = fmt::format("{}", value);
   return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
 }
-std::string toml_text(const std::string& value) { return fmt::format("\"{}\"", value); }
+std::string toml_text(const std::string& value) {
+  std::string text = "\"";
+  for (const char c : value) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      text += '\\';
+      text += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      text += fmt::format("\\u{:04X}", byte);
+    } else {
+      text += c;
+    }
+  }
+  return text + '"';
+}
 std::string toml_text(const std::vector<std::byte>& value) {
   return fmt::format("{} bytes", value.size());
 }
@@ -143,7 +159,8 @@ Status require_layout(const ArrayRecord& arrays, const ArrayRecord& expected) {
     }
     const auto& [given_name, given] = arrays.entry(i);
     if (given_name != name) {
-      return invalid_argument("array {} is \"{}\", the round expects \"{}\"", i, given_name, name);
+      return invalid_argument("array {} is \"{}\", the round expects \"{}\"", i,
+                              escaped(given_name), name);
     }
     if (given.dtype() != array.dtype() || given.shape() != array.shape()) {
       return invalid_argument("array \"{}\": {}, the round expects {}", name, given.describe(),
@@ -153,7 +170,7 @@ Status require_layout(const ArrayRecord& arrays, const ArrayRecord& expected) {
   if (arrays.size() > expected.size()) {
     return invalid_argument(
         "array \"{}\" is not part of the model; got {} arrays, the round expects {}",
-        arrays.entry(expected.size()).first, arrays.size(), expected.size());
+        escaped(arrays.entry(expected.size()).first), arrays.size(), expected.size());
   }
   return absl::OkStatus();
 }

@@ -44,6 +44,10 @@ class Record {
       entries_.emplace_back(std::string(name), std::move(value));
     }
   }
+  // As set(), without the scan, for a name that the caller knows to be new.
+  void append(std::string name, Value value) {
+    entries_.emplace_back(std::move(name), std::move(value));
+  }
   // The value, or nullptr.
   const Value* find(std::string_view name) const {
     for (const Entry& entry : entries_) {
@@ -142,7 +146,7 @@ class ConfigValue : public std::variant<bool, int64_t, double, std::string, std:
   ConfigValue(const char* text) : Base(std::string(text)) {}  // NOLINT
 
   const Base& base() const { return *this; }
-  std::string_view kind() const;  // "integer", "list of text", ...
+  std::string_view kind() const;  // "an integer", "a list of texts", ...
   std::string text() const;       // as it would be written in TOML
 };
 

@@ -1,0 +1,62 @@
+#include "umbel/strategy/strategy.h"
+
+#include <cmath>
+
+#include "umbel/strategy/fed_prox.h"
+
+namespace umbel {
+
+namespace {
+
+Status require_fold(const FoldOptions& fold) {
+  if (fold.weight_key.empty() && !fold.weight) {
+    return invalid_argument("neither a weight_key nor a weight function");
+  }
+  if (fold.weight_max > 0) return absl::OkStatus();
+  return invalid_argument("weight_max = {}, expected above 0", fold.weight_max);
+}
+
+// Clients compute with these numbers: what is wrong with them is better said before the first
+// round.
+Status require_client_config(const ConfigRecord& config) {
+  if (config.contains(kRoundKey)) {
+    return invalid_argument("client_config has \"{}\", which every message has anyway", kRoundKey);
+  }
+  for (const auto& [name, value] : config) {
+    const double* number = std::get_if<double>(&value.base());
+    if (number && !(std::isfinite(*number) && (name != kProximalMuKey || *number >= 0))) {
+      return invalid_argument("client_config \"{}\" = {}, expected a finite number{}", name,
+                              *number, name == kProximalMuKey ? " of at least 0" : "");
+    }
+  }
+  return absl::OkStatus();
+}
+
+Status require_valid(const Strategy& strategy, uint64_t population) {
+  UMBEL_RETURN_IF_ERROR(annotate(strategy.train.validate(population), "train"));
+  if (strategy.train.picks_nobody()) {
+    return invalid_argument("train: the sampler picks nobody ({})", strategy.train.describe());
+  }
+  UMBEL_RETURN_IF_ERROR(annotate(strategy.evaluate.validate(population), "evaluate"));
+  UMBEL_RETURN_IF_ERROR(require_fold(strategy.fold));
+  UMBEL_RETURN_IF_ERROR(strategy.optimizer.validate());
+  UMBEL_RETURN_IF_ERROR(require_client_config(strategy.client_config));
+  if (!(strategy.quorum >= 0 && strategy.quorum <= 1)) {
+    return invalid_argument("quorum = {}, expected a share from 0 to 1", strategy.quorum);
+  }
+  if (strategy.deadline) {
+    UMBEL_RETURN_IF_ERROR(require_positive("deadline", strategy.deadline->count()));
+  }
+  if (strategy.evaluate_every == 0) {
+    return invalid_argument("evaluate_every = 0, expected at least 1");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Status Strategy::validate(uint64_t population) const {
+  return annotate(require_valid(*this, population), fmt::format("strategy {}", name));
+}
+
+}  // namespace umbel

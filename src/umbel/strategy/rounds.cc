@@ -1,0 +1,162 @@
+#include "umbel/strategy/rounds.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "umbel/base/rng.h"
+#include "umbel/record/message.h"
+
+namespace umbel {
+
+namespace {
+
+constexpr uint64_t kRoundsMax = uint64_t{1} << 40;
+
+// The least number of replies that make `share` of `asked`; the slack forgives what a share such
+// as 0.07 loses in binary (0.07 * 100 is a little more than 7).
+uint64_t replies_needed(double share, uint64_t asked) {
+  const double needed = std::ceil(share * static_cast<double>(asked) * (1 - 1e-12));
+  return std::max<uint64_t>(1, static_cast<uint64_t>(needed));
+}
+
+}  // namespace
+
+Result<Rounds> Rounds::make(Strategy strategy, ArrayRecord initial, uint64_t population,
+                            uint64_t seed, RunLimits limits) {
+  UMBEL_RETURN_IF_ERROR(strategy.validate(population));
+  if (limits.first_round == 0 || limits.first_round > limits.rounds || limits.rounds > kRoundsMax) {
+    return invalid_argument("run: rounds {} to {}, expected to begin at 1 and to end by 2^40",
+                            limits.first_round, limits.rounds);
+  }
+  Stopping stopping({.rounds = limits.rounds,
+                     .targets = std::move(limits.targets),
+                     .plateaus = std::move(limits.plateaus)});
+  UMBEL_RETURN_IF_ERROR(stopping.validate());
+  return Rounds(std::move(strategy), std::move(initial), population, seed, limits.first_round,
+                std::move(stopping));
+}
+
+Rounds::Rounds(Strategy strategy, ArrayRecord initial, uint64_t population, uint64_t seed,
+               uint64_t first_round, Stopping stopping)
+    : strategy_(std::move(strategy)),
+      global_(std::move(initial)),
+      population_(population),
+      seed_(seed),
+      stopping_(std::move(stopping)),
+      round_(first_round) {}
+
+Result<std::optional<Ask>> Rounds::next() {
+  const bool training = phase_ == Phase::kTrainDue;
+  if (phase_ == Phase::kClosing || phase_ == Phase::kOver) return std::optional<Ask>();
+  if (!training) UMBEL_RETURN_IF_ERROR(require_phase(Phase::kEvaluateDue, "next"));
+
+  const Ask::Kind kind = training ? Ask::Kind::kTrain : Ask::Kind::kEvaluate;
+  UMBEL_ASSIGN_OR_RETURN(std::vector<uint64_t> clients, draw(kind));
+  if (!clients.empty()) return std::optional(ask(kind, std::move(clients)));
+  // A draw may pick nobody (Poisson).  That is nobody's fault: it does not count as a failure.
+  if (training) current_.skipped = "the sampler picked nobody";
+  phase_ = Phase::kClosing;
+  return std::optional<Ask>();
+}
+
+Status Rounds::train_done(const Folded& folded) {
+  UMBEL_RETURN_IF_ERROR(require_phase(Phase::kTraining, "train_done"));
+  UMBEL_RETURN_IF_ERROR(require_counts(folded));
+  const uint64_t needed = replies_needed(strategy_.quorum, current_.asked);
+  if (folded.replies < needed) {
+    current_.skipped = fmt::format("{} of {} clients replied, {} were needed; {} failed",
+                                   folded.replies, current_.asked, needed, folded.failures);
+    ++skipped_in_a_row_;
+    phase_ = Phase::kClosing;
+    return absl::OkStatus();
+  }
+  UMBEL_ASSIGN_OR_RETURN(global_, strategy_.optimizer.apply(global_, folded.arrays));
+  skipped_in_a_row_ = 0;
+  phase_ = Phase::kClosing;
+  if (evaluation_due()) {
+    current_.evaluated = strategy_.evaluate.picks_nobody();
+    if (!current_.evaluated) phase_ = Phase::kEvaluateDue;
+  }
+  return absl::OkStatus();
+}
+
+Status Rounds::evaluate_done(const Folded& folded) {
+  UMBEL_RETURN_IF_ERROR(require_phase(Phase::kEvaluating, "evaluate_done"));
+  UMBEL_RETURN_IF_ERROR(require_counts(folded));
+  current_.evaluated = folded.replies > 0;
+  phase_ = Phase::kClosing;
+  return absl::OkStatus();
+}
+
+Result<std::optional<std::string>> Rounds::round_finished(const MetricRecord& metrics) {
+  UMBEL_RETURN_IF_ERROR(require_phase(Phase::kClosing, "round_finished"));
+  if (skipped_in_a_row_ >= kSkippedInARowMax) {
+    return fail(absl::AbortedError(fmt::format("{} rounds in a row were skipped; round {}: {}",
+                                               skipped_in_a_row_, round_, *current_.skipped)));
+  }
+  // A round that left the model alone measured nothing new.
+  Result<std::optional<std::string>> reason = stopping_.after_round(
+      round_, current_.skipped ? MetricRecord() : metrics, current_.evaluated);
+  if (!reason.ok()) return fail(reason.status());
+  if (*reason) {
+    phase_ = Phase::kOver;
+    return reason;
+  }
+  ++round_;
+  phase_ = Phase::kTrainDue;
+  current_ = {};
+  return reason;
+}
+
+bool Rounds::evaluation_due() const {
+  const bool trained =
+      phase_ != Phase::kTrainDue && phase_ != Phase::kTraining && !current_.skipped;
+  const bool last = round_ == stopping_.rules().rounds;
+  return trained && (last || round_ % strategy_.evaluate_every == 0);
+}
+
+Status Rounds::require_phase(Phase phase, std::string_view event) const {
+  static constexpr std::string_view kPhases[] = {"the clients to train are to be asked",
+                                                 "the train replies are awaited",
+                                                 "the clients to evaluate are to be asked",
+                                                 "the evaluate replies are awaited",
+                                                 "the round is to be finished",
+                                                 "the run is over"};
+  if (phase_ == phase) return absl::OkStatus();
+  return failed_precondition("round {}: {} is out of turn, {}", round_, event,
+                             kPhases[static_cast<size_t>(phase_)]);
+}
+
+Status Rounds::require_counts(const Folded& folded) const {
+  if (folded.replies <= current_.asked && folded.failures <= current_.asked - folded.replies) {
+    return absl::OkStatus();
+  }
+  return invalid_argument("round {}: {} replies and {} failures of {} clients that were asked",
+                          round_, folded.replies, folded.failures, current_.asked);
+}
+
+Result<std::vector<uint64_t>> Rounds::draw(Ask::Kind kind) const {
+  const Sampler& sampler = kind == Ask::Kind::kTrain ? strategy_.train : strategy_.evaluate;
+  return sampler.sample(population_, derive_seed(seed_, {round_, static_cast<uint64_t>(kind)}));
+}
+
+Ask Rounds::ask(Ask::Kind kind, std::vector<uint64_t> clients) {
+  const bool training = kind == Ask::Kind::kTrain;
+  ConfigRecord config = training ? strategy_.client_config : ConfigRecord();
+  config.set(kRoundKey, round_);
+  current_.asked = clients.size();
+  phase_ = training ? Phase::kTraining : Phase::kEvaluating;
+  return {.kind = kind,
+          .round = round_,
+          .clients = std::move(clients),
+          .content = make_content(global_, std::move(config))};
+}
+
+Result<std::optional<std::string>> Rounds::fail(Status status) {
+  failure_ = status;
+  phase_ = Phase::kOver;
+  return status;
+}
+
+}  // namespace umbel

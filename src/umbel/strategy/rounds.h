@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "umbel/base/status.h"
+#include "umbel/record/record.h"
+#include "umbel/strategy/folded.h"
+#include "umbel/strategy/stopping.h"
+#include "umbel/strategy/strategy.h"
+
+namespace umbel {
+
+// How long a run is: `rounds` rounds, fewer if a target or plateau ends it.
+struct RunLimits {
+  uint64_t rounds = 1;
+  uint64_t first_round = 1;  // later where a run is continued after round first_round-1
+  std::vector<Target> targets = {};
+  std::vector<Plateau> plateaus = {};
+};
+
+// What to ask of whom.  The content is the model and a config with "round"; one content, shared.
+struct Ask {
+  enum class Kind : uint8_t { kTrain, kEvaluate };
+  Kind kind = Kind::kTrain;
+  uint64_t round = 0;
+  std::vector<uint64_t> clients;  // ascending, never empty
+  std::shared_ptr<const RecordDict> content;
+};
+
+// A run that leaves the model as it was so many rounds in a row has failed.
+inline constexpr int kSkippedInARowMax = 3;
+
+// The rounds of a run as a pure state machine: it says what to do next as a value, takes what came
+// of it as events, and holds the global model.  Both runtimes drive it, so that the same seed and
+// the same replies give the same models in both:
+//
+//   while (!rounds.over()) {
+//     while (auto ask = rounds.next()) {                         // train, then maybe evaluate
+//       ask->kind == kTrain ? rounds.train_done(fold(*ask)) : rounds.evaluate_done(fold(*ask));
+//     }
+//     rounds.round_finished(metrics of the round);
+//   }
+//
+// An event out of turn (a second train_done, an evaluate_done before it, ...) is
+// FAILED_PRECONDITION and changes nothing.  No threads, clocks or locks: one caller at a time.
+class Rounds {
+ public:
+  // INVALID_ARGUMENT if the strategy does not fit the population or the limits make no sense.
+  // To continue a run, hand in the last round's model, a strategy whose optimizer was restored, the
+  // same seed, and limits.first_round: the remaining rounds are the same bit by bit.
+  static Result<Rounds> make(Strategy strategy, ArrayRecord initial, uint64_t population,
+                             uint64_t seed, RunLimits limits);
+
+  // The next thing to ask; nothing if this round only waits for round_finished(), or the run is
+  // over.  Clients are drawn from derive_seed(seed, {round, kind}).
+  Result<std::optional<Ask>> next();
+
+  // The train replies are in.  With fewer than the quorum the round is skipped: the model stays as
+  // it was and nothing is evaluated.  INVALID_ARGUMENT, and nothing changed, if the mean does not
+  // have the model's layout or more replied than were asked.
+  Status train_done(const Folded& folded);
+  Status evaluate_done(const Folded& folded);
+
+  // Ends the round, given all that was measured in it, here or by clients.  Returns why the run is
+  // over, or nothing if there is another round.  An error other than FAILED_PRECONDITION ends the
+  // run as failed: ABORTED after kSkippedInARowMax skipped rounds, or Stopping's error.
+  Result<std::optional<std::string>> round_finished(const MetricRecord& metrics);
+
+  bool over() const { return phase_ == Phase::kOver; }
+  const Status& failure() const { return failure_; }  // OK unless the run failed
+  uint64_t round() const { return round_; }           // the current one, or the last if over
+  const ArrayRecord& global() const { return global_; }
+  const Strategy& strategy() const { return strategy_; }  // with its optimizer's state
+  // Why the current round left the model as it was; nothing if it did not.
+  const std::optional<std::string>& skipped() const { return current_.skipped; }
+  // True once this round trained, and will be or was evaluated: by clients if the strategy has
+  // that, and here if the app does.
+  bool evaluation_due() const;
+
+ private:
+  enum class Phase : uint8_t { kTrainDue, kTraining, kEvaluateDue, kEvaluating, kClosing, kOver };
+
+  Rounds(Strategy strategy, ArrayRecord initial, uint64_t population, uint64_t seed,
+         uint64_t first_round, Stopping stopping);
+  Status require_phase(Phase phase, std::string_view event) const;
+  Status require_counts(const Folded& folded) const;
+  Result<std::vector<uint64_t>> draw(Ask::Kind kind) const;
+  Ask ask(Ask::Kind kind, std::vector<uint64_t> clients);
+  Result<std::optional<std::string>> fail(Status status);
+
+  Strategy strategy_;
+  ArrayRecord global_;
+  uint64_t population_;
+  uint64_t seed_;
+  Stopping stopping_;
+
+  // What is known of one round and forgotten with it.
+  struct Current {
+    uint64_t asked = 0;      // clients of the phase that is out
+    bool evaluated = false;  // the model was measured, as far as is known here
+    std::optional<std::string> skipped = {};
+  };
+
+  Phase phase_ = Phase::kTrainDue;
+  uint64_t round_;
+  Current current_;
+  int skipped_in_a_row_ = 0;
+  Status failure_;
+};
+
+}  // namespace umbel

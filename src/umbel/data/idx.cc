@@ -43,7 +43,7 @@ std::optional<DType> dtype_of_code(uint8_t code) {
 }
 
 // The first four bytes: what the elements are, and how many extents follow.
-Result<Header> parse_magic(Bytes magic) {
+Status parse_magic(Bytes magic, Header& header) {
   const auto byte = [&](size_t i) { return std::to_integer<uint8_t>(magic[i]); };
   if (byte(0) != 0 || byte(1) != 0) {
     return invalid_argument("not an IDX file: it starts with {:02x} {:02x}, expected 00 00",
@@ -56,10 +56,9 @@ Result<Header> parse_magic(Bytes magic) {
   if (byte(3) < 1 || byte(3) > kIdxRankMax) {
     return invalid_argument("{} dimensions, expected 1 to {}", byte(3), kIdxRankMax);
   }
-  Header header;
   header.dtype = *dtype;
   header.rank = byte(3);
-  return header;
+  return absl::OkStatus();
 }
 
 Status parse_extents(Bytes extents, Header& header) {
@@ -94,7 +93,8 @@ Result<Array> finish(const Header& header, Buffer buffer) {
 
 Result<Array> parse_plain(Bytes bytes) {
   if (bytes.size() < 4) return data_loss("{} bytes, an IDX header has at least 8", bytes.size());
-  UMBEL_ASSIGN_OR_RETURN(Header header, parse_magic(bytes.first(4)));
+  Header header;
+  UMBEL_RETURN_IF_ERROR(parse_magic(bytes.first(4), header));
   const size_t start = header.byte_size();
   if (bytes.size() < start) {
     return data_loss("{} bytes, its IDX header has {}", bytes.size(), start);
@@ -112,7 +112,8 @@ Result<Array> parse_gzip(Bytes bytes) {
   std::array<std::byte, 4 + 4 * kIdxRankMax> head{};
   const auto front = std::span(head);
   UMBEL_RETURN_IF_ERROR(gunzip.read(front.first(4)));
-  UMBEL_ASSIGN_OR_RETURN(Header header, parse_magic(front.first(4)));
+  Header header;
+  UMBEL_RETURN_IF_ERROR(parse_magic(front.first(4), header));
   const auto extents = front.subspan(4, header.byte_size() - 4);
   UMBEL_RETURN_IF_ERROR(gunzip.read(extents));
   UMBEL_RETURN_IF_ERROR(parse_extents(extents, header));

@@ -37,9 +37,10 @@ class Partition {
   std::shared_ptr<const PartitionScheme> scheme_;
 };
 
-// The classical partitions: each of n examples goes to exactly one of the clients, whose sizes are
-// n / clients or one more.  They hold 4 bytes per example and client.  INVALID_ARGUMENT, naming the
-// option, where one cannot be made: there must be at least as many examples as clients.
+// The classical partitions: each of n examples goes to exactly one of the clients, who get n /
+// clients or one more (shards_per_client more at most, of shards).  They hold 4 bytes per example
+// and client.  INVALID_ARGUMENT, naming the option, where one cannot be made: there must be at
+// least as many examples as clients.
 
 // A uniformly random split.
 Result<Partition> iid(uint64_t examples, uint64_t clients, uint64_t seed);

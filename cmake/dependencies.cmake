@@ -1,7 +1,6 @@
 # Everything comes from Debian's packages; `./dev setup` installs them.  See docs/architecture.md.
 
 include(cmake/public_dependencies.cmake)
-find_package(nlohmann_json REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(CLI11 REQUIRED)

@@ -9,7 +9,7 @@ if(MOLD)
   add_link_options(-fuse-ld=mold)
 endif()
 
-add_compile_options(-Wall -Wextra -Werror=return-type -Werror=unused-result)
+add_compile_options(-Wall -Wextra -Wno-missing-field-initializers -Werror=return-type -Werror=unused-result)
 # The same source gives the same bits on every target: no compiler fuses a multiply and an add.
 add_compile_options(-ffp-contract=off)
 add_link_options(-Wl,--as-needed)

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "umbel/kernel/exact_sum.h"
+#include "umbel/record/record.h"
+
+namespace umbel::aggregate {
+
+// Weighted means of metrics by name, as a partial aggregate; exact sums, rounded once, so the order
+// of the replies cannot matter.  A metric that some replies lack is averaged over those that have
+// it.  The metric named `sum_key` is summed, not averaged.  Lists are averaged element by element.
+// A name under which replies have lists of unlike lengths is left out, and so are names past the
+// first 1,000 in alphabetic order: both hold whatever the order of arrival.
+class MetricMean {
+ public:
+  explicit MetricMean(std::string sum_key) : sum_key_(std::move(sum_key)) {}
+
+  // INVALID_ARGUMENT for a value that is not finite, over 1,000 names, or a list over 65,536
+  // numbers.
+  static Status check(const MetricRecord& metrics);
+  // Takes a record that passed check().
+  void add(const MetricRecord& metrics, double weight);
+  void merge(const MetricMean& other);
+  // In the order of the names.
+  MetricRecord finish() const;
+
+ private:
+  struct Column {
+    bool list = false;
+    bool integers = true;
+    bool conflict = false;  // lists of unlike lengths were seen
+    std::vector<kernel::ExactSum> sums;
+    kernel::ExactSum weight;
+  };
+
+  void limit_names();
+
+  std::string sum_key_;
+  std::map<std::string, Column, std::less<>> columns_;
+};
+
+}  // namespace umbel::aggregate

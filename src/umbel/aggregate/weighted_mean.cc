@@ -1,0 +1,229 @@
+#include "umbel/aggregate/weighted_mean.h"
+
+#include <absl/synchronization/mutex.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <memory>
+
+#include "umbel/base/check.h"
+#include "umbel/record/half.h"
+
+namespace umbel::aggregate {
+
+namespace {
+
+// Blocks that a thread takes at a time: enough work to make the taking free.
+constexpr size_t kBlocksPerPiece = 16;
+
+template <class F>
+void for_each_block(size_t blocks, Parallel& parallel, const F& body) {
+  const size_t pieces = (blocks + kBlocksPerPiece - 1) / kBlocksPerPiece;
+  if (pieces <= 1 || parallel.threads() == 1) {
+    for (size_t b = 0; b != blocks; ++b) body(b);
+    return;
+  }
+  parallel.for_each(pieces, [&](size_t piece) {
+    const size_t last = std::min(blocks, (piece + 1) * kBlocksPerPiece);
+    for (size_t b = piece * kBlocksPerPiece; b != last; ++b) body(b);
+  });
+}
+
+Status check_weight(double weight) {
+  if (weight > 0 && std::isfinite(weight)) return absl::OkStatus();
+  return invalid_argument("weight is {}, expected a positive finite number", weight);
+}
+
+double real_at(const Array& array, size_t i) {
+  switch (array.dtype()) {
+    case DType::kFloat16:
+      return to_float(array.view<Float16>()[i]);
+    case DType::kBfloat16:
+      return to_float(array.view<Bfloat16>()[i]);
+    case DType::kFloat32:
+    case DType::kComplex64:
+      return reinterpret_cast<const float*>(array.bytes().data())[i];
+    case DType::kFloat64:
+    case DType::kComplex128:
+      return reinterpret_cast<const double*>(array.bytes().data())[i];
+    default:
+      return 0;
+  }
+}
+
+// Names the first element that the sums refuse.  Only walked after a refusal.
+Status not_summable(const ArrayRecord& arrays) {
+  for (const auto& [name, array] : arrays) {
+    const size_t reals = static_cast<size_t>(array.size()) * reals_per_element(array.dtype());
+    for (size_t i = 0; i != reals; ++i) {
+      const double value = real_at(array, i);
+      if (!std::isfinite(value) || std::fabs(value) > 0x1p800) {
+        return invalid_argument("array \"{}\": element {} is {}, expected a finite number", name,
+                                i / reals_per_element(array.dtype()), value);
+      }
+    }
+  }
+  return invalid_argument("an array holds values too large to sum with this weight");
+}
+
+}  // namespace
+
+WeightedMean::WeightedMean(const ArrayRecord& layout) : layout_(layout) {
+  for (size_t t = 0; t != layout_.size(); ++t) {
+    const int64_t size = layout_.entry(t).second.size();
+    for (int64_t first = 0; first < size; first += BlockSum::kElements) {
+      const auto elements = std::min<int64_t>(BlockSum::kElements, size - first);
+      blocks_.push_back({t, first, static_cast<size_t>(elements), {}});
+    }
+  }
+}
+
+uint32_t WeightedMean::add_to(Block& block, std::span<const Addend> addends, double sign) const {
+  const DType dtype = layout_.entry(block.tensor).second.dtype();
+  const size_t offset = static_cast<size_t>(block.first) * size_of(dtype);
+  BlockSum::Piece pieces[BlockSum::kPiecesMax];
+  for (size_t k = 0; k != addends.size(); ++k) {
+    pieces[k] = {addends[k].arrays->entry(block.tensor).second.bytes().data() + offset,
+                 sign * addends[k].weight};
+  }
+  return block.sum.add(dtype, {pieces, addends.size()}, block.elements);
+}
+
+std::vector<Status> WeightedMean::add_some(std::span<const Addend> addends, Parallel& parallel) {
+  std::vector<Status> statuses(addends.size());
+  std::vector<Addend> usable;
+  std::vector<size_t> index;
+  for (size_t k = 0; k != addends.size(); ++k) {
+    statuses[k] = check_weight(addends[k].weight);
+    if (statuses[k].ok()) statuses[k] = require_layout(*addends[k].arrays, layout_);
+    if (!statuses[k].ok()) continue;
+    usable.push_back(addends[k]);
+    index.push_back(k);
+  }
+  // Blocks that found an addend bad, by addend; elsewhere its products were added and come out
+  // again, to the last bit, by adding them negated.
+  std::atomic<uint32_t> bad{0};
+  absl::Mutex mutex;
+  std::vector<std::pair<size_t, uint32_t>> bad_blocks;
+  for_each_block(blocks_.size(), parallel, [&](size_t b) {
+    const uint32_t refused = add_to(blocks_[b], usable, 1);
+    if (refused == 0) return;
+    bad |= refused;
+    absl::MutexLock lock(&mutex);
+    bad_blocks.emplace_back(b, refused);
+  });
+  for (size_t k = 0; k != usable.size(); ++k) {
+    if (!(bad >> k & 1)) {
+      weight_.add(usable[k].weight);
+      ++count_;
+      continue;
+    }
+    std::vector<bool> added(blocks_.size(), true);
+    for (const auto& [b, refused] : bad_blocks) added[b] = added[b] && !(refused >> k & 1);
+    for (size_t b = 0; b != blocks_.size(); ++b) {
+      if (!added[b]) continue;
+      UMBEL_CHECK(add_to(blocks_[b], {&usable[k], 1}, -1) == 0);
+      blocks_[b].sum.forget_empty();
+    }
+    statuses[index[k]] = not_summable(*usable[k].arrays);
+  }
+  for (Block& block : blocks_) block.sum.trim();
+  return statuses;
+}
+
+std::vector<Status> WeightedMean::add(std::span<const Addend> addends, Parallel& parallel) {
+  std::vector<Status> statuses;
+  statuses.reserve(addends.size());
+  while (!addends.empty()) {
+    const auto some = addends.first(std::min(addends.size(), BlockSum::kPiecesMax));
+    std::ranges::move(add_some(some, parallel), std::back_inserter(statuses));
+    addends = addends.subspan(some.size());
+  }
+  return statuses;
+}
+
+void WeightedMean::merge(const WeightedMean& other) {
+  UMBEL_CHECK(require_layout(other.layout_, layout_).ok());
+  for (size_t b = 0; b != blocks_.size(); ++b) {
+    const DType dtype = layout_.entry(blocks_[b].tensor).second.dtype();
+    blocks_[b].sum.merge(other.blocks_[b].sum, blocks_[b].elements * reals_per_element(dtype));
+  }
+  weight_.add(other.weight_);
+  count_ += other.count_;
+}
+
+Result<ArrayRecord> WeightedMean::finish(Parallel& parallel) const {
+  if (count_ == 0) return failed_precondition("no update was counted: there is nothing to average");
+  ArrayRecord mean;
+  std::vector<std::byte*> outputs;
+  for (const auto& [name, array] : layout_) {
+    mean.set(name, Array::uninitialized(array.dtype(), array.shape()));
+  }
+  for (size_t t = 0; t != mean.size(); ++t) {
+    outputs.push_back(mean.at(mean.entry(t).first).mutable_bytes().data());
+  }
+  const double divisor = weight();
+  for_each_block(blocks_.size(), parallel, [&](size_t b) {
+    const Block& block = blocks_[b];
+    const DType dtype = layout_.entry(block.tensor).second.dtype();
+    const size_t offset = static_cast<size_t>(block.first) * size_of(dtype);
+    block.sum.mean(dtype, outputs[block.tensor] + offset, block.elements, divisor);
+  });
+  return mean;
+}
+
+size_t WeightedMean::byte_size() const {
+  size_t bytes = sizeof *this;
+  for (const Block& block : blocks_) bytes += sizeof block + block.sum.byte_size();
+  return bytes;
+}
+
+Result<ArrayRecord> weighted_mean(std::span<const Addend> addends, Parallel& parallel) {
+  if (addends.empty()) return failed_precondition("no updates: there is nothing to average");
+  const ArrayRecord& layout = *addends[0].arrays;
+  kernel::ExactSum weight;
+  for (size_t k = 0; k != addends.size(); ++k) {
+    Status status = check_weight(addends[k].weight);
+    if (status.ok()) status = require_layout(*addends[k].arrays, layout);
+    if (!status.ok()) return annotate(status, fmt::format("update {}", k));
+    weight.add(addends[k].weight);
+  }
+  const double divisor = weight.value();
+  ArrayRecord mean;
+  std::atomic<size_t> bad{addends.size()};
+  for (const auto& [name, like] : layout) {
+    Array out = Array::uninitialized(like.dtype(), like.shape());
+    std::byte* bytes = out.mutable_bytes().data();
+    const size_t size = static_cast<size_t>(like.size());
+    const size_t t = mean.size();
+    const size_t blocks = (size + BlockSum::kElements - 1) / BlockSum::kElements;
+    for_each_block(blocks, parallel, [&](size_t b) {
+      thread_local BlockSum sum;
+      sum.clear();
+      const size_t first = b * BlockSum::kElements;
+      const size_t elements = std::min(BlockSum::kElements, size - first);
+      const size_t offset = first * size_of(like.dtype());
+      for (size_t k = 0; k < addends.size(); k += BlockSum::kPiecesMax) {
+        BlockSum::Piece pieces[BlockSum::kPiecesMax];
+        const size_t count = std::min(BlockSum::kPiecesMax, addends.size() - k);
+        for (size_t j = 0; j != count; ++j) {
+          pieces[j] = {addends[k + j].arrays->entry(t).second.bytes().data() + offset,
+                       addends[k + j].weight};
+        }
+        if (const uint32_t refused = sum.add(like.dtype(), {pieces, count}, elements)) {
+          bad = std::min(bad.load(), k + static_cast<size_t>(std::countr_zero(refused)));
+        }
+      }
+      sum.trim();
+      sum.mean(like.dtype(), bytes + offset, elements, divisor);
+    });
+    mean.set(name, std::move(out));
+  }
+  if (const size_t k = bad; k != addends.size()) {
+    return annotate(not_summable(*addends[k].arrays), fmt::format("update {}", k));
+  }
+  return mean;
+}
+
+}  // namespace umbel::aggregate

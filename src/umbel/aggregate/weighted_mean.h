@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "umbel/aggregate/block_sum.h"
+#include "umbel/base/parallel.h"
+#include "umbel/kernel/exact_sum.h"
+#include "umbel/record/record.h"
+
+namespace umbel::aggregate {
+
+// One update and its weight: finite and positive.
+struct Addend {
+  const ArrayRecord* arrays;
+  double weight;
+};
+
+// The weighted mean of array records, sum of w_k * x_k over sum of w_k (McMahan et al. 2017), as a
+// partial aggregate: add, merge, finish.  The same addends give the same bytes whatever the order,
+// the grouping into merges or the number of threads.
+//
+// Error against the exact mean: at most 2^-24 of the element or 2^-46 of the largest magnitude in
+// that tensor, whichever is larger, for float32; half a unit in the last place plus 2^-46 of the
+// largest for the 16-bit floats; 2^-51 or 2^-46 for float64.  Integer arrays are rounded to the
+// nearest integer, ties to even.  Memory: 12 bytes an element (24 for complex types), whatever the
+// number of addends of similar magnitude; at most 17 times that for any addends.
+//
+// One thread at a time; `parallel` splits the arrays, never the addends.
+class WeightedMean {
+ public:
+  // Takes names, dtypes and shapes from `layout`.
+  explicit WeightedMean(const ArrayRecord& layout);
+
+  // One status for each addend.  INVALID_ARGUMENT, and nothing of that addend is counted, for
+  // another layout, a weight that is not positive and finite, NaN, infinity, or values beyond
+  // 2^900.  A refused addend does not disturb the others.
+  std::vector<Status> add(std::span<const Addend> addends, Parallel& parallel);
+  void merge(const WeightedMean& other);  // of the same layout
+  // FAILED_PRECONDITION if nothing was added.
+  Result<ArrayRecord> finish(Parallel& parallel) const;
+
+  uint64_t count() const { return count_; }
+  double weight() const { return weight_.value(); }
+  size_t byte_size() const;
+
+ private:
+  // Elements [first, first + elements) of one tensor, and their sums.
+  struct Block {
+    size_t tensor;
+    int64_t first;
+    size_t elements;
+    BlockSum sum;
+  };
+  Status check(const Addend& addend) const;
+  std::vector<Status> add_some(std::span<const Addend> addends, Parallel& parallel);
+  uint32_t add_to(Block& block, std::span<const Addend> addends, double sign) const;
+
+  ArrayRecord layout_;
+  std::vector<Block> blocks_;
+  kernel::ExactSum weight_;
+  uint64_t count_ = 0;
+};
+
+// The same mean of updates that are all at hand: one pass over memory, nothing allocated but the
+// result.  The bytes are those that WeightedMean gives.  Fails, naming the addend by its index,
+// if any of them would be refused, and FAILED_PRECONDITION if there are none.
+Result<ArrayRecord> weighted_mean(std::span<const Addend> addends, Parallel& parallel);
+
+}  // namespace umbel::aggregate

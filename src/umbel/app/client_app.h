@@ -1,0 +1,56 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "umbel/app/context.h"
+#include "umbel/record/message.h"
+
+namespace umbel {
+
+// What to do with the data at one site: actions by message type, and mods around them.
+//
+//   umbel::ClientApp client;
+//   client.train([](const umbel::Message& message, umbel::Context& context) {
+//     ...
+//     return message.reply(arrays, {{"num-examples", n}, {"loss", loss}});
+//   });
+//
+// Register everything before the run; then handle() may be called from many threads at once, for
+// distinct clients, so an action must not write to what it captured without a lock.
+class ClientApp {
+ public:
+  using Action = std::function<Message(const Message&, Context&)>;
+  // Sees the message on its way in and the reply on its way out; calls `next` for the rest.
+  using Mod = std::function<Message(const Message&, Context&, const Action& next)>;
+
+  // Actions for messages of type "train", "evaluate" and "query".  With a name, for "train.lora"
+  // and so on.  umbel::Error if the type has an action already.
+  ClientApp& train(Action action) { return on("train", std::move(action)); }
+  ClientApp& train(std::string_view name, Action action);
+  ClientApp& evaluate(Action action) { return on("evaluate", std::move(action)); }
+  ClientApp& evaluate(std::string_view name, Action action);
+  ClientApp& query(Action action) { return on("query", std::move(action)); }
+  ClientApp& query(std::string_view name, Action action);
+  // A mod around all actions, whenever registered; the first mod added is the outermost.
+  ClientApp& mod(Mod mod);
+
+  // The reply to a message.  Never throws: what the action throws becomes an error reply that
+  // names the client and the cause, and so does a reply to another message.
+  Message handle(const Message& message, Context& context) const;
+  // "train, evaluate"
+  std::string actions() const;
+
+ private:
+  ClientApp& on(std::string type, Action action);
+  Message call(size_t mods_passed, const Action& action, const Message& message,
+               Context& context) const;
+
+  std::vector<std::pair<std::string, Action>> actions_;
+  std::vector<Mod> mods_;
+};
+
+}  // namespace umbel

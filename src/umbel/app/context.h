@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "umbel/app/run_config.h"
+#include "umbel/app/runtime.h"
+#include "umbel/base/ids.h"
+#include "umbel/base/rng.h"
+
+namespace umbel {
+
+// What belongs to a whole run, shared by all its contexts.
+struct Run {
+  RunId id;
+  uint64_t seed = 1;
+  uint64_t nodes = 0;  // clients of the federation
+  RunConfig config;
+  Runtime* runtime = nullptr;
+};
+
+// Where an app's code finds itself: the run, the node, their settings, and what to keep.  Given to
+// ServerApp and ClientApp by reference, for the length of one call.
+class Context {
+ public:
+  // For the ServerApp.
+  explicit Context(const Run& run) : Context(run, kServerNode, run.seed) {}
+  // For one action of the ClientApp at `node`; `seed` is this call's own.
+  Context(const Run& run, NodeId node, uint64_t seed) : run_(run), node_(node), seed_(seed) {}
+
+  RunId run_id() const { return run_.id; }
+  NodeId node_id() const { return node_; }
+  bool is_server() const { return node_ == kServerNode; }
+  const RunConfig& run_config() const { return run_.config; }
+  // The node's own settings.  In a simulation: "partition-id" and "num-partitions".
+  const ConfigRecord& node_config() const;
+  // The partition of this client and how many there are, from node_config().
+  uint64_t partition_id() const { return node_.value(); }
+  uint64_t num_partitions() const { return run_.nodes; }
+
+  // The run's seed, the same everywhere: for data splits and initial weights.
+  uint64_t run_seed() const { return run_.seed; }
+  // Made from the run's seed, the client and the message: for shuffles, dropout, noise.
+  uint64_t seed() const { return seed_; }
+  Rng rng() const { return Rng(seed_); }
+
+  // Records that this client keeps from one message of a run to the next.  Empty at first.
+  RecordDict& state() { return state_; }
+  const RecordDict& state() const { return state_; }
+
+  void log(std::string_view message) const { log(LogLevel::kInfo, message); }
+  void log(LogLevel level, std::string_view message) const;
+  // Makes a record part of the run's history and report, under a name.
+  void publish(std::string_view name, const MetricRecord& metrics) const;
+  // Keeps arrays as an artifact of the run: a .safetensors file that `umbel pull` fetches.
+  // umbel::Error if it cannot be written; there is then no file of that name.
+  void save(std::string_view name, const ArrayRecord& arrays) const;
+
+  // The processors of this process, for the ServerApp's own work; a ClientApp's action gets the
+  // one thread it runs on.
+  Parallel& parallel() const;
+  // True once the run is being stopped: long work of one's own should end soon.
+  bool stop_requested() const;
+  Runtime& runtime() const { return *run_.runtime; }
+
+ private:
+  const Run& run_;
+  NodeId node_;
+  uint64_t seed_;
+  mutable ConfigRecord node_config_;
+  RecordDict state_;
+};
+
+}  // namespace umbel

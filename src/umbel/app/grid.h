@@ -1,0 +1,63 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "umbel/aggregate/fold.h"
+#include "umbel/record/message.h"
+
+namespace umbel {
+
+// How long to wait; nothing: as long as it takes.
+using Deadline = std::optional<std::chrono::duration<double>>;
+
+// One content for many clients.
+struct Broadcast {
+  std::string type;  // "train", "evaluate", "query", or with an action's name: "train.lora"
+  uint64_t round = 0;
+  std::vector<uint64_t> nodes;  // client numbers, each once
+  std::shared_ptr<const RecordDict> content;
+};
+
+// What to make of the replies, so that whoever receives them can fold each as it comes and drop it.
+struct AggregationPlan {
+  std::shared_ptr<const ArrayRecord> layout;  // of the arrays in a reply; nullptr: metrics only
+  FoldOptions options;
+};
+
+// The ServerApp's view of the federation.  Which runtime carries the messages makes no difference
+// to what they say.  Calls come from the ServerApp's thread; they throw umbel::Error (CANCELLED
+// once the run is being stopped).
+class Grid {
+ public:
+  virtual ~Grid() = default;
+
+  // Clients are numbered 0 to node_count() - 1.
+  virtual uint64_t node_count() const = 0;
+
+  // A message for one client, for push().
+  virtual Message make_message(std::string type, NodeId node, RecordDict content) = 0;
+  // Hands messages over for delivery and returns their ids at once.  INVALID_ARGUMENT names the
+  // first client that is not there; then none is sent.  RESOURCE_EXHAUSTED when over 100,000
+  // messages are under way.
+  virtual std::vector<MessageId> push(std::vector<Message> messages) = 0;
+  // The replies that are there of those asked for, each given out once.  Waits until all are there
+  // or the deadline has passed; with a deadline of zero it does not wait.
+  virtual std::vector<Message> pull(std::span<const MessageId> ids, Deadline deadline) = 0;
+  // push() and pull(): clients without a reply in time give an error reply instead.  In the order
+  // of the messages.
+  std::vector<Message> send_and_receive(std::vector<Message> messages, Deadline deadline = {});
+
+  // Sends one content to many clients and folds their replies where they arrive.  Late replies are
+  // not counted; clients without one count as failures (MessageError::Code::kDeadline).
+  virtual aggregate::FoldResult send_and_fold(const Broadcast& broadcast,
+                                              const AggregationPlan& plan,
+                                              Deadline deadline = {}) = 0;
+};
+
+}  // namespace umbel

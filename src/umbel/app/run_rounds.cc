@@ -1,0 +1,124 @@
+#include "umbel/app/run_rounds.h"
+
+#include <chrono>
+#include <memory>
+#include <utility>
+
+namespace umbel {
+
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr uint64_t kFailuresNamedMax = 3;  // in the log, of each round
+
+double seconds_since(SteadyClock::time_point start) {
+  return std::chrono::duration<double>(SteadyClock::now() - start).count();
+}
+
+class Loop {
+ public:
+  Loop(Grid& grid, const Context& context, const RoundsOptions& options)
+      : grid_(grid), context_(context), options_(options) {}
+
+  RoundsResult run(Rounds rounds) {
+    context_.runtime().rounds_planned(options_.rounds);
+    if (options_.evaluate && options_.evaluate_initial) report_initial(rounds.global());
+    while (!rounds.over()) run_round(rounds);
+    or_throw(rounds.failure());
+    result_.arrays = rounds.global();
+    result_.rounds = rounds.round();
+    context_.runtime().final_model(result_.arrays);
+    return std::move(result_);
+  }
+
+ private:
+  void report_initial(const ArrayRecord& model) {
+    RoundReport report;
+    const auto start = SteadyClock::now();
+    report.server = options_.evaluate(0, model);
+    report.seconds = seconds_since(start);
+    keep(std::move(report));
+  }
+
+  void run_round(Rounds& rounds) {
+    const auto start = SteadyClock::now();
+    RoundReport report;
+    report.round = rounds.round();
+    while (auto ask = or_throw(rounds.next())) {
+      const bool train = ask->kind == Ask::Kind::kTrain;
+      const aggregate::FoldResult fold = send(*ask, rounds);
+      note(fold, *ask, report);
+      Folded folded{fold.arrays, fold.metrics, fold.replies, fold.failure_count()};
+      if (train) {
+        or_throw(rounds.train_done(folded));
+        report.clients = fold.replies;
+        report.train = fold.metrics;
+      } else {
+        or_throw(rounds.evaluate_done(folded));
+        report.evaluate = fold.metrics;
+      }
+    }
+    if (rounds.skipped()) report.note = fmt::format("skipped: {}", *rounds.skipped());
+    if (options_.evaluate && rounds.evaluation_due()) {
+      report.server = options_.evaluate(report.round, rounds.global());
+    }
+    report.seconds = seconds_since(start);
+    const MetricRecord all = all_metrics(report);
+    keep(std::move(report));
+    if (const auto reason = or_throw(rounds.round_finished(all))) result_.stopped_because = *reason;
+  }
+
+  aggregate::FoldResult send(const Ask& ask, const Rounds& rounds) {
+    const bool train = ask.kind == Ask::Kind::kTrain;
+    Broadcast broadcast{train ? "train" : "evaluate", ask.round, ask.clients, ask.content};
+    if (!options_.action.empty()) broadcast.type += "." + options_.action;
+    AggregationPlan plan{nullptr, rounds.strategy().fold};
+    if (train) plan.layout = std::make_shared<const ArrayRecord>(rounds.global());
+    return grid_.send_and_fold(broadcast, plan, rounds.strategy().deadline);
+  }
+
+  void note(const aggregate::FoldResult& fold, const Ask& ask, RoundReport& report) {
+    report.bytes_down += ask.content->byte_size() * ask.clients.size();
+    report.bytes_up += fold.reply_bytes;
+    report.failures += fold.failure_count();
+    for (const auto& [code, count] : fold.failures) {
+      report.failure_reasons[std::string(name_of(code))] += count;
+    }
+    uint64_t named = 0;
+    for (const aggregate::Failure& failure : fold.failure_samples) {
+      if (named++ == kFailuresNamedMax) break;
+      context_.log(LogLevel::kWarn, fmt::format("round {}: client {} failed ({}): {}", ask.round,
+                                                failure.node.value(), name_of(failure.error.code),
+                                                failure.error.reason));
+    }
+    if (fold.failure_count() > kFailuresNamedMax) {
+      context_.log(LogLevel::kWarn, fmt::format("round {}: {} more clients failed", ask.round,
+                                                fold.failure_count() - kFailuresNamedMax));
+    }
+  }
+
+  void keep(RoundReport report) {
+    for (const auto& [name, value] : all_metrics(report)) result_.metrics.set(name, value);
+    context_.runtime().round_finished(report);
+    result_.history.push_back(std::move(report));
+  }
+
+  Grid& grid_;
+  const Context& context_;
+  const RoundsOptions& options_;
+  RoundsResult result_;
+};
+
+}  // namespace
+
+RoundsResult run_rounds(Grid& grid, const Context& context, const Strategy& strategy,
+                        ArrayRecord initial, const RoundsOptions& options) {
+  RunLimits limits{
+      .rounds = options.rounds, .targets = options.targets, .plateaus = options.plateaus};
+  Rounds rounds = or_throw(Rounds::make(strategy, std::move(initial), grid.node_count(),
+                                        context.run_seed(), std::move(limits)));
+  return Loop(grid, context, options).run(std::move(rounds));
+}
+
+}  // namespace umbel

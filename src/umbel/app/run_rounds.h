@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "umbel/app/context.h"
+#include "umbel/app/grid.h"
+#include "umbel/strategy/rounds.h"
+
+namespace umbel {
+
+struct RoundsOptions {
+  uint64_t rounds = 1;
+  // Ends the run early: a metric that is good enough, or one that has stopped getting better.
+  std::vector<Target> targets = {};
+  std::vector<Plateau> plateaus = {};
+  // The server's own evaluation of the global model: "accuracy", "loss", ...  Called after the
+  // rounds that Strategy::evaluate_every selects, and on request for the initial model, as round 0.
+  std::function<MetricRecord(uint64_t round, const ArrayRecord& arrays)> evaluate = {};
+  bool evaluate_initial = false;
+  // Sends "train.NAME" and "evaluate.NAME" instead of "train" and "evaluate".
+  std::string action = "";
+};
+
+struct RoundsResult {
+  ArrayRecord arrays;   // the final global model
+  uint64_t rounds = 0;  // that were run
+  std::string stopped_because;
+  // The last value of each metric, under the names of all_metrics().
+  MetricRecord metrics;
+  std::vector<RoundReport> history;
+};
+
+// Runs a strategy's rounds on a federation (the loop of strategy/rounds.h) and reports each to the
+// run's history.  umbel::Error for a strategy that does not fit the federation, before anything is
+// sent; ABORTED when rounds fail in a row; CANCELLED when the run is stopped.
+RoundsResult run_rounds(Grid& grid, const Context& context, const Strategy& strategy,
+                        ArrayRecord initial, const RoundsOptions& options);
+
+}  // namespace umbel

@@ -1,0 +1,19 @@
+#include "umbel/app/runtime.h"
+
+#include <fmt/core.h>
+
+namespace umbel {
+
+MetricRecord all_metrics(const RoundReport& report) {
+  MetricRecord all;
+  const auto set = [&all](std::string_view prefix, const MetricRecord& metrics) {
+    for (const auto& [name, value] : metrics) all.set(fmt::format("{}{}", prefix, name), value);
+  };
+  set("train-", report.train);
+  set("federated-", report.evaluate);
+  set("", report.evaluate);
+  set("", report.server);
+  return all;
+}
+
+}  // namespace umbel

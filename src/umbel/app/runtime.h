@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "umbel/base/ids.h"
+#include "umbel/base/parallel.h"
+#include "umbel/record/message.h"
+
+namespace umbel {
+
+enum class LogLevel : uint8_t { kInfo, kWarn, kError };
+
+// What one round came to, for progress, history and reports.  No client's own numbers are in it.
+struct RoundReport {
+  uint64_t round = 0;
+  double seconds = 0;
+  uint64_t clients = 0;  // replies to train messages that counted
+  uint64_t failures = 0;
+  std::map<std::string, uint64_t> failure_reasons;  // by kind: {"client-failed", 2}
+  uint64_t bytes_down = 0;  // that a network would have carried, from and to the server
+  uint64_t bytes_up = 0;
+  MetricRecord train;     // weighted means over the clients that trained
+  MetricRecord evaluate;  // federated evaluation; empty without one
+  MetricRecord server;    // the app's own evaluation of the global model
+  std::string note;       // "skipped: ..."
+};
+
+// All of a round's metrics in one record: the server's under their own names, federated
+// evaluation's as "federated-NAME" (and as NAME where the server has none), training's as
+// "train-NAME".
+MetricRecord all_metrics(const RoundReport& report);
+
+// What a run tells whoever watches it, and asks of whatever carries it.  Implemented by the
+// runtimes; apps see it through Context.  Calls may come from any thread.
+class Runtime {
+ public:
+  virtual ~Runtime() = default;
+
+  // `node` is nothing for the ServerApp's own lines.
+  virtual void log(LogLevel level, std::optional<NodeId> node, std::string_view message) = 0;
+  virtual void rounds_planned(uint64_t rounds) = 0;
+  virtual void round_finished(const RoundReport& report) = 0;
+  virtual void publish(std::string_view name, const MetricRecord& metrics) = 0;
+  // Keeps arrays as a file of the run, .safetensors.
+  virtual Status save(std::string_view name, const ArrayRecord& arrays) = 0;
+  // The latest finished global model; kept as model.safetensors if the app saves none by that name.
+  virtual void final_model(const ArrayRecord& arrays) = 0;
+
+  virtual Parallel& parallel() = 0;
+  virtual bool stop_requested() const = 0;
+};
+
+}  // namespace umbel

@@ -1,0 +1,102 @@
+#include "umbel/main/local_run.h"
+
+#include <filesystem>
+
+#include "umbel/record/safetensors.h"
+
+namespace umbel {
+
+namespace {
+
+constexpr std::string_view kModelName = "model.safetensors";
+constexpr std::chrono::seconds kShutDownGrace{2};
+constexpr int kExitFailed = 1;
+constexpr int kExitConfiguration = 4;
+constexpr int kExitStopped = 143;
+
+Status check_artifact_name(std::string_view name) {
+  const bool plain = !name.empty() && name.size() <= 200 && name[0] != '.' &&
+                     name.find_first_of(std::string_view("/\\\0\n", 4)) == std::string_view::npos;
+  if (plain && name.ends_with(".safetensors")) return absl::OkStatus();
+  return invalid_argument("artifact \"{}\": expected a plain file name that ends in .safetensors",
+                          name);
+}
+
+}  // namespace
+
+LocalRun::LocalRun(RunSpec spec, const ClientApp& client, Events& events)
+    : spec_(std::move(spec)),
+      events_(events),
+      simulation_(client, spec_.run,
+                  {.threads = spec_.threads,
+                   .progress = [this](const Progress& progress) { events_.progress(progress); }}) {
+  spec_.run.runtime = this;
+}
+
+double LocalRun::elapsed() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+int LocalRun::run(const ServerApp& server) {
+  // The ServerApp's own arithmetic goes by the rules that the workers' does.
+  const DenormalMode fast(DenormalMode::kFlush);
+  events_.started(spec_.run.nodes, simulation_.threads());
+  finished_.status = "completed";
+  try {
+    Context context(spec_.run);
+    server.run(simulation_, context);
+    if (!model_.empty() && finished_.model_sha256.empty()) or_throw(save(kModelName, model_));
+    if (simulation_.stop_requested()) fail(absl::CancelledError("the run was stopped"));
+  } catch (const Error& error) {
+    fail(error.status());
+  } catch (const std::exception& error) {
+    fail(absl::UnknownError(fmt::format("the ServerApp threw: {}", error.what())));
+  } catch (...) {
+    fail(absl::UnknownError("the ServerApp threw something that is not a std::exception"));
+  }
+  finished_.seconds = elapsed();
+  events_.finished(finished_);
+  return finished_.exit_code;
+}
+
+void LocalRun::fail(const Status& status) {
+  const bool stopped = simulation_.stop_requested();
+  const bool configuration =
+      finished_.rounds == 0 && status.code() == absl::StatusCode::kInvalidArgument;
+  finished_.status = stopped ? "stopped" : "failed";
+  finished_.error = message_of(status);
+  finished_.exit_code = stopped ? kExitStopped : configuration ? kExitConfiguration : kExitFailed;
+}
+
+bool LocalRun::shut_down() { return simulation_.shut_down(kShutDownGrace); }
+
+void LocalRun::log(LogLevel level, std::optional<NodeId> node, std::string_view message) {
+  events_.log(level, node, message);
+}
+
+void LocalRun::rounds_planned(uint64_t rounds) { events_.rounds(rounds); }
+
+void LocalRun::round_finished(const RoundReport& report) {
+  if (report.round > 0) ++finished_.rounds;
+  finished_.clients += report.clients;
+  finished_.failures += report.failures;
+  for (const auto& [name, value] : all_metrics(report)) finished_.metrics.set(name, value);
+  events_.round(report, elapsed());
+}
+
+void LocalRun::publish(std::string_view name, const MetricRecord& metrics) {
+  events_.record(name, metrics);
+}
+
+Status LocalRun::save(std::string_view name, const ArrayRecord& arrays) {
+  UMBEL_RETURN_IF_ERROR(check_artifact_name(name));
+  const std::filesystem::path path = std::filesystem::path(spec_.output) / name;
+  UMBEL_RETURN_IF_ERROR(write_safetensors(path, arrays));
+  const std::string hash = safetensors_sha256(arrays);
+  if (name == kModelName) finished_.model_sha256 = hash;
+  std::error_code ignored;
+  events_.artifact(name, std::filesystem::file_size(path, ignored), hash);
+  return absl::OkStatus();
+}
+
+}  // namespace umbel

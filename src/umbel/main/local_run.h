@@ -1,0 +1,50 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "umbel/app/client_app.h"
+#include "umbel/app/server_app.h"
+#include "umbel/main/events.h"
+#include "umbel/main/run_spec.h"
+#include "umbel/simulation/simulation.h"
+
+namespace umbel {
+
+// One run in this process, from its spec to its last event.
+class LocalRun final : public Runtime {
+ public:
+  // umbel::Error if the spec cannot be carried out.
+  LocalRun(RunSpec spec, const ClientApp& client, Events& events);
+
+  // Runs the ServerApp and writes the last event.  Returns the exit code; throws nothing.
+  int run(const ServerApp& server);
+  // Any thread.
+  void request_stop() { simulation_.request_stop(); }
+  // False if client code is still running after a short while: the process then has to end without
+  // unwinding.
+  bool shut_down();
+
+  void log(LogLevel level, std::optional<NodeId> node, std::string_view message) override;
+  void rounds_planned(uint64_t rounds) override;
+  void round_finished(const RoundReport& report) override;
+  void publish(std::string_view name, const MetricRecord& metrics) override;
+  Status save(std::string_view name, const ArrayRecord& arrays) override;
+  void final_model(const ArrayRecord& arrays) override { model_ = arrays; }
+  Parallel& parallel() override { return simulation_.parallel(); }
+  bool stop_requested() const override { return simulation_.stop_requested(); }
+
+ private:
+  double elapsed() const;
+  void fail(const Status& status);
+
+  RunSpec spec_;
+  Events& events_;
+  Simulation simulation_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  ArrayRecord model_;
+  Finished finished_;
+};
+
+}  // namespace umbel

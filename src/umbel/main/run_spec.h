@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+
+#include "umbel/app/context.h"
+
+namespace umbel {
+
+// What an app's program is asked to do: the file that `umbel run` writes for it.
+struct RunSpec {
+  Run run;
+  size_t threads = 0;
+  std::string output;  // the folder that artifacts go to
+};
+
+// INVALID_ARGUMENT that names the file and the key for anything that is not as
+// docs/app-process.md says; unknown keys are ignored.
+Result<RunSpec> parse_run_spec(const std::string& text, const std::string& path);
+Result<RunSpec> read_run_spec(const std::string& path);
+
+}  // namespace umbel

@@ -1,0 +1,170 @@
+#include "umbel/simulation/simulation.h"
+
+#include <absl/time/clock.h>
+
+#include <algorithm>
+#include <exception>
+
+#include "umbel/simulation/fold_job.h"
+
+namespace umbel {
+
+namespace {
+
+constexpr size_t kMessagesMax = 100'000;  // pushed and not yet pulled
+constexpr absl::Duration kProgressEvery = absl::Milliseconds(100);
+
+absl::Time time_limit(const Deadline& deadline) {
+  return deadline ? absl::Now() + absl::Seconds(deadline->count()) : absl::InfiniteFuture();
+}
+
+Error stopped() { return Error(absl::CancelledError("the run was stopped")); }
+
+}  // namespace
+
+// The pool as Parallel: the pieces are a job like any other.
+class Simulation::Workers final : public Parallel {
+ public:
+  explicit Workers(WorkerPool& pool) : pool_(pool) {}
+  size_t threads() const override { return pool_.lanes(); }
+
+  void for_each(size_t count, const std::function<void(size_t)>& piece) override {
+    if (count == 0) return;
+    const auto job = std::make_shared<Pieces>(count, piece);
+    pool_.start(job);
+    while (!pool_.wait(*job, absl::InfiniteFuture())) {
+    }
+    if (job->failure) std::rethrow_exception(job->failure);
+  }
+
+ private:
+  struct Pieces final : WorkerPool::Job {
+    Pieces(size_t count, const std::function<void(size_t)>& piece) : count(count), piece(piece) {}
+    void run(size_t) override {
+      for (size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
+        try {
+          piece(i);
+        } catch (...) {
+          absl::MutexLock lock(&mutex);
+          if (!failure) failure = std::current_exception();
+        }
+      }
+    }
+    bool has_work() const override { return next < count; }
+
+    size_t count;
+    const std::function<void(size_t)>& piece;
+    std::atomic<size_t> next{0};
+    absl::Mutex mutex;
+    std::exception_ptr failure;
+  };
+
+  WorkerPool& pool_;
+};
+
+Simulation::Simulation(const ClientApp& app, const Run& run, SimulationOptions options)
+    : run_(run),
+      options_(std::move(options)),
+      clients_(app, run),
+      pool_(options_.threads ? options_.threads : available_processors()),
+      workers_(std::make_unique<Workers>(pool_)) {
+  if (run_.nodes == 0) throw Error(invalid_argument("a simulation needs at least 1 node, got 0"));
+}
+
+Simulation::~Simulation() { (void)shut_down(std::chrono::minutes(1)); }
+
+Parallel& Simulation::parallel() { return *workers_; }
+size_t Simulation::threads() const { return pool_.lanes(); }
+
+void Simulation::require_running() const {
+  if (stop_) throw stopped();
+}
+
+void Simulation::require_client(uint64_t client) const {
+  if (client < run_.nodes) return;
+  throw Error(invalid_argument("there is no client {}: the federation has clients 0 to {}", client,
+                               run_.nodes - 1));
+}
+
+Message Simulation::make_message(std::string type, NodeId node, RecordDict content) {
+  require_client(node.value());
+  Metadata metadata{.run = run_.id,
+                    .id = MessageId(next_message_.fetch_add(1)),
+                    .source = kServerNode,
+                    .destination = node,
+                    .type = std::move(type)};
+  return Message(std::move(metadata), std::move(content));
+}
+
+std::vector<MessageId> Simulation::push(std::vector<Message> messages) {
+  require_running();
+  std::vector<MessageId> ids;
+  for (const Message& message : messages) {
+    require_client(message.metadata().destination.value());
+    ids.push_back(message.metadata().id);
+  }
+  if (mailbox_.outstanding() + messages.size() > kMessagesMax) {
+    throw Error(resource_exhausted(
+        "{} messages are under way and {} more were pushed; the limit is {}: pull "
+        "replies first",
+        mailbox_.outstanding(), messages.size(), kMessagesMax));
+  }
+  mailbox_.expect(messages.size());
+  std::erase_if(message_jobs_,
+                [this](const auto& job) { return pool_.wait(*job, absl::InfinitePast()); });
+  message_jobs_.push_back(std::make_shared<MessageJob>(clients_, mailbox_, std::move(messages)));
+  pool_.start(message_jobs_.back());
+  return ids;
+}
+
+std::vector<Message> Simulation::pull(std::span<const MessageId> ids, Deadline deadline) {
+  require_running();
+  std::vector<Message> replies = mailbox_.take(ids, time_limit(deadline));
+  require_running();
+  // Clients that are past the deadline must not keep the threads that later messages need.
+  if (deadline && deadline->count() > 0 && replies.size() < ids.size()) {
+    for (const auto& job : message_jobs_) pool_.relieve(*job);
+  }
+  return replies;
+}
+
+aggregate::FoldResult Simulation::send_and_fold(const Broadcast& broadcast,
+                                                const AggregationPlan& plan, Deadline deadline) {
+  require_running();
+  for (const uint64_t node : broadcast.nodes) require_client(node);
+  const MessageId first(next_message_.fetch_add(broadcast.nodes.size()));
+  const auto job =
+      std::make_shared<FoldJob>(clients_, run_.id, first, broadcast, plan, pool_.lanes());
+  const absl::Time start = absl::Now();
+  const absl::Time limit = time_limit(deadline);
+  pool_.start(job);
+  bool over = false;
+  while (!over && !stop_ && absl::Now() < limit) {
+    over = pool_.wait(*job, std::min(limit, absl::Now() + kProgressEvery));
+    if (!options_.progress || over) continue;
+    const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+    options_.progress({job->round(), job->type(), job->done(), job->total(),
+                       static_cast<double>(job->done()) / seconds});
+  }
+  if (stop_) {
+    job->cancel();
+    throw stopped();
+  }
+  const std::string late =
+      deadline ? fmt::format("no reply within {} s", deadline->count()) : "no reply";
+  aggregate::FoldResult result = job->close(MessageError::Code::kDeadline, late);
+  if (!over) pool_.relieve(*job);
+  return result;
+}
+
+void Simulation::request_stop() {
+  stop_ = true;
+  mailbox_.close();
+  pool_.wake();
+}
+
+bool Simulation::shut_down(std::chrono::milliseconds grace) {
+  return pool_.shut_down(absl::FromChrono(grace));
+}
+
+}  // namespace umbel

@@ -1,0 +1,26 @@
+#pragma once
+
+// The public API of Umbel: everything that an app needs.
+
+#include "umbel/app/client_app.h"
+#include "umbel/app/context.h"
+#include "umbel/app/grid.h"
+#include "umbel/app/run_rounds.h"
+#include "umbel/app/server_app.h"
+#include "umbel/data/csv.h"
+#include "umbel/data/dataset.h"
+#include "umbel/data/idx.h"
+#include "umbel/data/partition.h"
+#include "umbel/data/skew.h"
+#include "umbel/main/main.h"
+#include "umbel/record/message.h"
+#include "umbel/record/npy.h"
+#include "umbel/record/npz.h"
+#include "umbel/record/record.h"
+#include "umbel/record/safetensors.h"
+#include "umbel/strategy/fed_adagrad.h"
+#include "umbel/strategy/fed_adam.h"
+#include "umbel/strategy/fed_avg.h"
+#include "umbel/strategy/fed_avg_m.h"
+#include "umbel/strategy/fed_prox.h"
+#include "umbel/strategy/fed_yogi.h"

@@ -126,21 +126,24 @@ Result<Skew> measure_skew(const Partition& partition, const Array& labels, uint6
 }
 
 MetricRecord to_metrics(const Skew& skew) {
-  return {{"clients", skew.clients},
-          {"sampled-clients", skew.sampled},
-          {"size-min", skew.size_min},
-          {"size-median", skew.size_median},
-          {"size-max", skew.size_max},
-          {"size-mean", skew.size_mean},
-          {"size-gini", skew.size_gini},
-          {"label-tv-mean", skew.label_tv_mean},
-          {"labels-per-client-mean", skew.labels_per_client_mean},
-          {"label-entropy-mean", skew.label_entropy_mean},
-          {"label-share", skew.label_share},
-          {"size-histogram-edges", skew.size_histogram_edges},
-          {"size-histogram-counts", skew.size_histogram_counts},
-          {"example-client-ids", skew.example_client_ids},
-          {"example-client-labels", skew.example_client_labels}};
+  MetricRecord metrics;
+  metrics.reserve(15);
+  metrics.set("clients", skew.clients);
+  metrics.set("sampled-clients", skew.sampled);
+  metrics.set("size-min", skew.size_min);
+  metrics.set("size-median", skew.size_median);
+  metrics.set("size-max", skew.size_max);
+  metrics.set("size-mean", skew.size_mean);
+  metrics.set("size-gini", skew.size_gini);
+  metrics.set("label-tv-mean", skew.label_tv_mean);
+  metrics.set("labels-per-client-mean", skew.labels_per_client_mean);
+  metrics.set("label-entropy-mean", skew.label_entropy_mean);
+  metrics.set("label-share", skew.label_share);
+  metrics.set("size-histogram-edges", skew.size_histogram_edges);
+  metrics.set("size-histogram-counts", skew.size_histogram_counts);
+  metrics.set("example-client-ids", skew.example_client_ids);
+  metrics.set("example-client-labels", skew.example_client_labels);
+  return metrics;
 }
 
 }  // namespace umbel::data

@@ -66,7 +66,8 @@ umbel::MetricRecord evaluate(const umbel::Context& context, const umbel::ArrayRe
   std::iota(examples.begin(), examples.end(), 0u);
   std::vector<Mlp::Score> scores(examples.size() / kPiece);
   context.parallel().for_each(scores.size(), [&](size_t piece) {
-    scores[piece] = Mlp(arrays).evaluate(images, std::span(examples).subspan(piece * kPiece, kPiece));
+    scores[piece] =
+        Mlp(arrays).evaluate(images, std::span(examples).subspan(piece * kPiece, kPiece));
   });
   Mlp::Score all;
   for (const Mlp::Score& score : scores) all = {all.loss + score.loss, all.correct + score.correct};
@@ -78,15 +79,18 @@ void serve(umbel::Grid& grid, umbel::Context& context) {
   const umbel::RunConfig& config = context.run_config();
   (void)Training(config);
   const Federation& data = federation(context);
-  const auto skew = umbel::data::measure_skew(data.partition, data.images.labels, context.run_seed());
+  const auto skew =
+      umbel::data::measure_skew(data.partition, data.images.labels, context.run_seed());
   context.publish("data-skew", umbel::data::to_metrics(umbel::or_throw(skew)));
 
   const auto clients = static_cast<size_t>(config.integer("clients-per-round", umbel::at_least(1)));
   const auto initial = Mlp::initial({784, 200, 200, 10}, umbel::Rng(context.run_seed()));
   const auto result = umbel::run_rounds(
-      grid, context, umbel::fed_avg({.clients_train = clients}), initial,
+      grid, context, umbel::fed_avg_m({.clients_train = clients, .beta = 0.9}), initial,
       {.rounds = static_cast<uint64_t>(config.integer("rounds", umbel::at_least(1))),
-       .evaluate = [&](uint64_t, const umbel::ArrayRecord& arrays) { return evaluate(context, arrays); }});
+       .evaluate = [&](uint64_t, const umbel::ArrayRecord& arrays) {
+         return evaluate(context, arrays);
+       }});
   context.save("model.safetensors", result.arrays);
 }
 

@@ -17,11 +17,13 @@ class Mlp {
   static umbel::ArrayRecord initial(const std::vector<int64_t>& widths, umbel::Rng rng) {
     umbel::ArrayRecord arrays;
     for (size_t layer = 1; layer < widths.size(); ++layer) {
-      const auto weight = umbel::Array::zeros(umbel::DType::kFloat32, {widths[layer], widths[layer - 1]});
+      const auto weight =
+          umbel::Array::zeros(umbel::DType::kFloat32, {widths[layer], widths[layer - 1]});
       const auto bias = umbel::Array::zeros(umbel::DType::kFloat32, {widths[layer]});
       arrays.set(name(layer, "weight"), weight);
       arrays.set(name(layer, "bias"), bias);
-      const double scale = std::sqrt(2.0 / static_cast<double>(widths[layer - 1]));  // He et al. 2015
+      const double scale =
+          std::sqrt(2.0 / static_cast<double>(widths[layer - 1]));  // He et al. 2015
       for (float& w : arrays[name(layer, "weight")].mutable_view<float>()) {
         w = static_cast<float>(scale * rng.normal());
       }
@@ -30,7 +32,8 @@ class Mlp {
   }
 
   // Shares the arrays until they are first written to.
-  explicit Mlp(umbel::ArrayRecord arrays) : arrays_(std::move(arrays)), layers_(arrays_.size() / 2) {}
+  explicit Mlp(umbel::ArrayRecord arrays)
+      : arrays_(std::move(arrays)), layers_(arrays_.size() / 2) {}
 
   umbel::ArrayRecord arrays() && { return std::move(arrays_); }
 
@@ -63,6 +66,11 @@ class Mlp {
   }
 
  private:
+  // Of Fashion-MNIST's pixels, 0 to 255: inputs are brought to mean 0 and deviation 1.
+  static constexpr float kMean = 72.94f;
+  static constexpr float kDeviation = 90.02f;
+
+  using Pixels = Eigen::Matrix<uint8_t, Eigen::Dynamic, 1>;
   using Matrix = Eigen::MatrixXf;  // a column is an example
   using Weight = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
@@ -102,8 +110,8 @@ class Mlp {
     for (size_t column = 0; column != examples.size(); ++column) {
       const uint8_t* example = pixels.data() + features * static_cast<int64_t>(examples[column]);
       input.col(static_cast<int64_t>(column)) =
-          Eigen::Map<const Eigen::Matrix<uint8_t, Eigen::Dynamic, 1>>(example, features).cast<float>() /
-          255.0f;
+          (Eigen::Map<const Pixels>(example, features).cast<float>().array() - kMean) *
+          (1 / kDeviation);
     }
     for (size_t layer = 1; layer <= layers_; ++layer) {
       outputs_[layer].noalias() = weight(layer) * outputs_[layer - 1];

@@ -25,6 +25,9 @@ function(umbel_layer name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE umbel_${name} GTest::gtest GTest::gmock
       GTest::gtest_main ${RAPIDCHECK_LIBRARY} ${LAYER_PRIVATE})
+    if(UMBEL_SANITIZE MATCHES "thread")
+      target_sources(${name}_test PRIVATE "${PROJECT_SOURCE_DIR}/cmake/tsan_abseil.cc")
+    endif()
     set_target_properties(${name}_test PROPERTIES
       RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
     add_test(NAME ${name} COMMAND ${name}_test)

@@ -1,0 +1,97 @@
+// Tells ThreadSanitizer about absl::Mutex.  Debian's abseil is built without it, so the order that
+// a Mutex gives would be invisible and every guarded variable would look like a race.  Linked into
+// the tests of a ThreadSanitizer build only: these definitions come before the shared library's,
+// which they find by dlsym and call.
+//
+// Conditions are evaluated inside the library, by whichever thread holds the mutex; their reads are
+// left out, because that order is invisible too.
+#include <absl/synchronization/mutex.h>
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+extern "C" {
+void __tsan_acquire(void* address);
+void __tsan_release(void* address);
+void AnnotateIgnoreReadsBegin(const char* file, int line);
+void AnnotateIgnoreReadsEnd(const char* file, int line);
+}
+
+namespace {
+
+void* find(const char* name) {
+  void* function = dlsym(RTLD_NEXT, name);
+  if (function == nullptr) {
+    std::fprintf(stderr, "tsan_abseil.cc: no %s in the shared abseil\n", name);
+    std::abort();
+  }
+  return function;
+}
+
+// Calls the library's member function `name` of `object`.
+template <class R, class... Args>
+R call(void* function, void* object, Args... args) {
+  struct Ignore {
+    Ignore() { AnnotateIgnoreReadsBegin(__FILE__, __LINE__); }
+    ~Ignore() { AnnotateIgnoreReadsEnd(__FILE__, __LINE__); }
+  } ignore;
+  return reinterpret_cast<R (*)(void*, Args...)>(function)(object, args...);
+}
+
+}  // namespace
+
+#define UMBEL_REAL(name)                                   \
+  ([]() -> void* {                                         \
+    static void* const real = find("_ZN4absl7debian35" name); \
+    return real;                                           \
+  }())
+
+namespace absl {
+ABSL_NAMESPACE_BEGIN
+
+void Mutex::Lock() {
+  call<void>(UMBEL_REAL("Mutex4LockEv"), this);
+  __tsan_acquire(this);
+}
+void Mutex::Unlock() {
+  __tsan_release(this);
+  call<void>(UMBEL_REAL("Mutex6UnlockEv"), this);
+}
+bool Mutex::TryLock() {
+  const bool locked = call<bool>(UMBEL_REAL("Mutex7TryLockEv"), this);
+  if (locked) __tsan_acquire(this);
+  return locked;
+}
+void Mutex::ReaderLock() {
+  call<void>(UMBEL_REAL("Mutex10ReaderLockEv"), this);
+  __tsan_acquire(this);
+}
+void Mutex::ReaderUnlock() {
+  __tsan_release(this);
+  call<void>(UMBEL_REAL("Mutex12ReaderUnlockEv"), this);
+}
+void Mutex::Await(const Condition& condition) {
+  __tsan_release(this);
+  call<void, const Condition&>(UMBEL_REAL("Mutex5AwaitERKNS0_9ConditionE"), this, condition);
+  __tsan_acquire(this);
+}
+bool Mutex::AwaitWithTimeout(const Condition& condition, Duration timeout) {
+  __tsan_release(this);
+  const bool met = call<bool, const Condition&, Duration>(
+      UMBEL_REAL("Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE"), this, condition,
+      timeout);
+  __tsan_acquire(this);
+  return met;
+}
+bool Mutex::AwaitWithDeadline(const Condition& condition, Time deadline) {
+  __tsan_release(this);
+  const bool met = call<bool, const Condition&, Time>(
+      UMBEL_REAL("Mutex17AwaitWithDeadlineERKNS0_9ConditionENS0_4TimeE"), this, condition,
+      deadline);
+  __tsan_acquire(this);
+  return met;
+}
+
+ABSL_NAMESPACE_END
+}  // namespace absl

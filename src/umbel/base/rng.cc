@@ -93,9 +93,12 @@ double Rng::gamma(double shape) {
   const double c = 1 / std::sqrt(9 * d);
   for (;;) {
     const double x = normal();
-    const double v = std::pow(1 + c * x, 3);
-    if (v <= 0) continue;
-    if (std::log(1.0 - uniform()) < 0.5 * x * x + d - d * v + d * std::log(v)) return d * v;
+    const double root = 1 + c * x;
+    if (root <= 0) continue;
+    const double v = root * root * root;
+    const double u = 1.0 - uniform();
+    if (u < 1 - 0.0331 * (x * x) * (x * x)) return d * v;  // the paper's squeeze: no logarithms
+    if (std::log(u) < 0.5 * x * x + d - d * v + d * std::log(v)) return d * v;
   }
 }
 

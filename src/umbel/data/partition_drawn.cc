@@ -1,6 +1,7 @@
 // Partitions that are drawn, a client at a time, from the client's own seed.
 
 #include <algorithm>
+#include <bitset>
 #include <span>
 #include <utility>
 
@@ -15,6 +16,7 @@ namespace umbel::data {
 
 namespace {
 
+constexpr uint64_t kFew = 128;       // examples
 constexpr uint64_t kDrawStream = 2;  // label_mix() has stream 1
 
 Rng client_rng(uint64_t seed, uint64_t client) {
@@ -49,9 +51,44 @@ class DrawnDirichlet final : public PartitionScheme {
     const Shares mix = label_mix(options_.seed, client, options_.alpha, pools_.pools());
     const WeightedDraw draw({mix.data(), mix.size()});
     Rng rng = client_rng(options_.seed, client);
-    absl::InlinedVector<uint64_t, 32> counts(pools_.pools(), 0);
-    for (uint64_t i = 0; i != options_.examples_per_client; ++i) ++counts[draw(rng)];
-    out.clear();
+    Counts counts(pools_.pools(), 0);
+    out.resize(options_.examples_per_client);
+    for (uint32_t& label : out) ++counts[label = static_cast<uint32_t>(draw(rng))];
+    if (few_of_each(counts)) {
+      replace_labels(rng, out);
+    } else {
+      out.clear();
+      append_label_by_label(rng, counts, out);
+      rng.shuffle(std::span(out));
+    }
+  }
+
+ private:
+  using Counts = absl::InlinedVector<uint64_t, 32>;
+
+  // True if looking through a client's examples for each new one is the fastest, and at most half
+  // of a pool is taken, so that a draw is new with probability 1/2 or more.
+  bool few_of_each(const Counts& counts) const {
+    if (options_.examples_per_client > kFew) return false;
+    for (size_t label = 0; label != counts.size(); ++label) {
+      if (counts[label] > pools_.size(label) / 2) return false;
+    }
+    return true;
+  }
+
+  // Puts an example of the label, different from those before it, in place of each label.
+  void replace_labels(Rng& rng, std::vector<uint32_t>& out) const {
+    std::bitset<1024> marks;  // of examples seen, modulo its size: most need no further look
+    for (auto place = out.begin(); place != out.end(); ++place) {
+      const auto pool = pools_.pool(*place);
+      do {
+        *place = pool[rng.below(pool.size())];
+      } while (marks[*place % marks.size()] && std::find(out.begin(), place, *place) != place);
+      marks[*place % marks.size()] = true;
+    }
+  }
+
+  void append_label_by_label(Rng& rng, const Counts& counts, std::vector<uint32_t>& out) const {
     for (size_t label = 0; label != counts.size(); ++label) {
       if (counts[label] == 0) continue;
       const size_t start = out.size();
@@ -59,10 +96,8 @@ class DrawnDirichlet final : public PartitionScheme {
       append_distinct(rng, pool.size(), counts[label], out);
       for (uint32_t& place : std::span(out).subspan(start)) place = pool[place];
     }
-    rng.shuffle(std::span(out));
   }
 
- private:
   LabelPools pools_;
   DrawnOptions options_;
 };

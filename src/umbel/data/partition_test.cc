@@ -269,6 +269,21 @@ TEST(Partition, ShardsOfOneLabelGiveAClientAsManyLabelsAsShards) {
   }
 }
 
+TEST(Partition, DrawnClientHoldsNothingTwiceWhileTheDataLasts) {
+  const Array labels = balanced(6000, 10);
+  for (uint64_t each : {60, 128, 129, 500, 600}) {  // 600 of one label are all that there are
+    for (double alpha : {1e-300, 0.3, 1e6}) {
+      const auto partition = or_throw(drawn(
+          labels, {.clients = 100, .alpha = alpha, .examples_per_client = each, .seed = kSeed}));
+      for (uint64_t client = 0; client != 100; ++client) {
+        const auto mine = partition.examples(client);
+        EXPECT_EQ(std::set<uint32_t>(mine.begin(), mine.end()).size(), each)
+            << "alpha " << alpha << " client " << client << " seed " << kSeed;
+      }
+    }
+  }
+}
+
 TEST(Partition, ClientOfARareLabelHoldsItSeveralTimes) {
   std::vector<int32_t> values(1000, 0);
   values[500] = 7;

@@ -27,15 +27,21 @@ class DictParser {
   DictParser(std::string_view text, bool python2) : text_(text), python2_(python2) {}
 
   Result<NpyHeader> parse() {
-    skip(" \t");
-    UMBEL_RETURN_IF_ERROR(expect('{'));
+    skip(" \t");  // a line end here would make the dict an indented block to Python
+    if (peek() != '{') return error("'{'");
+    ++at_;
     while (!take('}')) {
       UMBEL_RETURN_IF_ERROR(pair());
       if (take('}')) break;
       UMBEL_RETURN_IF_ERROR(expect(','));
     }
+    skip(" \t\f");
+    const bool blanks_only = at_ == text_.size();
     skip_space();
     if (at_ != text_.size()) return error("nothing after the dict");
+    if (!blanks_only && text_.back() != '\n' && text_.back() != '\r') {
+      return invalid_argument("npy header: its last line does not end");
+    }
     if (!descr_) return invalid_argument("npy header: key \"descr\" is missing");
     if (!fortran_order_) return invalid_argument("npy header: key \"fortran_order\" is missing");
     if (!shape_) return invalid_argument("npy header: key \"shape\" is missing");

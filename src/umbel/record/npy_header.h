@@ -24,7 +24,8 @@ inline constexpr size_t kNpyRankMax = 64;
 // all that numpy.load(allow_pickle=False) refuses, for object, structured, void, string, datetime
 // and long double elements, and for a dict spelt in a way that no writer uses:
 //
-//   dict   = "{" pair {"," pair} [","] "}"     each key once; spaces and line ends between tokens
+//   header = {blank} dict ({blank} | {blank | line end} line end)
+//   dict   = "{" pair {"," pair} [","] "}"     each key once; blanks, line ends between tokens
 //   pair   = "descr" ":" string | "fortran_order" ":" ("True" | "False") | "shape" ":" tuple
 //   string = a run of printable ASCII in ' or ", without escapes (keys are strings, too)
 //   tuple  = "(" [int "," {int ","} [int]] ")"

@@ -15,13 +15,22 @@ namespace umbel::kernel {
 // again to the last bit.  Every |p| must be at most 2^exponent: then the rounding error is at most
 // 2^-79 of that bound, and hi holds 2^17 products.
 //
+// One column of sums, as above.
+struct Column {
+  const int64_t* hi;
+  const uint32_t* lo;
+  int exponent;
+};
+inline constexpr int kColumnsSpanFast = 24;  // of the exponents that mean_float takes together
+
 // All targets give the same bits.  Pointers need no alignment.  Nothing here allocates or throws.
 // Denormal inputs count only while the calling thread computes them exactly (DenormalMode).
 struct Loops {
   const char* target;  // "avx512"
 
-  // The largest |x[i]| as its bit pattern; NaN and infinity exceed every finite number.
-  uint32_t (*max_bits_float)(const float* x, size_t n);
+  // most[j] is the largest |x[j][i]| as its bit pattern, for each of k arrays; NaN and infinity
+  // exceed every finite number.
+  void (*max_bits_float)(const float* const* x, size_t k, size_t n, uint32_t* most);
   uint64_t (*max_bits_double)(const double* x, size_t n);
 
   // sum[i] += weight[0] * x[0][i] + ... + weight[k-1] * x[k-1][i].  Every product must be exact in
@@ -31,10 +40,10 @@ struct Loops {
   // sum[i] += weight * x[i] for any finite weight: the product is taken to 106 bits.
   void (*add_double)(int64_t* hi, uint32_t* lo, size_t n, const double* x, double weight,
                      int exponent);
-  // out[i] = sum[i] * 2^(exponent - 78) / divisor, with a relative error below 2^-50 before the
-  // rounding to float.
-  void (*mean_float)(float* out, const int64_t* hi, const uint32_t* lo, size_t n, int exponent,
-                     double divisor);
+  // out[i] = the sum over the columns / divisor, with a relative error below 2^-50 before the
+  // rounding to float.  Their exponents, multiples of 8, span at most kColumnsSpanFast; at least
+  // one column and at most 64.
+  void (*mean_float)(float* out, const Column* columns, size_t count, size_t n, double divisor);
 };
 
 inline constexpr int kFractionBits = 78;

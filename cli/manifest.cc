@@ -1,0 +1,220 @@
+#include "manifest.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "toml.h"
+#include "umbel/base/files.h"
+#include "umbel/base/text.h"
+
+namespace umbel::cli {
+
+namespace {
+
+constexpr size_t kManifestBytesMax = 1 << 20;
+constexpr size_t kNameLengthMax = 64;
+constexpr size_t kSettingsMax = 1000;
+constexpr int64_t kThreadsMax = 4096;
+
+bool is_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+
+// One table of the file while its keys are taken out; what is left is unknown.
+class Table {
+ public:
+  Table(std::string_view file, const TomlEntry* entry, std::string name)
+      : file_(file), entry_(entry), name_(std::move(name)) {}
+
+  Status wrong(const TomlEntry& entry, std::string_view why) const {
+    return invalid_argument("{}:{}: [{}] {}: {}", file_, entry.line, name_, escaped(entry.key),
+                            why);
+  }
+  const TomlEntry* take(std::string_view key) {
+    known_.emplace_back(key);
+    if (entry_ == nullptr) return nullptr;
+    for (const TomlEntry& child : entry_->children) {
+      if (child.key == key) return &child;
+    }
+    return nullptr;
+  }
+  Status take_text(std::string_view key, std::string& text) {
+    const TomlEntry* entry = take(key);
+    if (entry == nullptr) return absl::OkStatus();
+    const auto* value = entry->value ? std::get_if<std::string>(&entry->value->base()) : nullptr;
+    if (value == nullptr) return wrong(*entry, "expected text, got " + entry->kind);
+    text = *value;
+    return absl::OkStatus();
+  }
+  Status take_integer(std::string_view key, int64_t least, int64_t most, int64_t& integer) {
+    const TomlEntry* entry = take(key);
+    if (entry == nullptr) return absl::OkStatus();
+    const auto* value = entry->value ? std::get_if<int64_t>(&entry->value->base()) : nullptr;
+    if (value == nullptr) return wrong(*entry, "expected an integer, got " + entry->kind);
+    if (*value < least || *value > most) {
+      return wrong(*entry, fmt::format("expected {} to {}, got {}", least, most, *value));
+    }
+    integer = *value;
+    return absl::OkStatus();
+  }
+  // A text that has to be there and to pass `check`.
+  Status take_checked(std::string_view key, std::string& text,
+                      const std::function<Status(const std::string&)>& check) {
+    UMBEL_RETURN_IF_ERROR(take_text(key, text));
+    const TomlEntry* entry = take(key);
+    if (entry == nullptr) {
+      return invalid_argument("{}:{}: [{}] {}: missing", file_, entry_ ? entry_->line : 1, name_,
+                              key);
+    }
+    if (const Status status = check(text); !status.ok()) return wrong(*entry, message_of(status));
+    return absl::OkStatus();
+  }
+  Status require_no_others() const {
+    if (entry_ == nullptr) return absl::OkStatus();
+    for (const TomlEntry& child : entry_->children) {
+      if (std::find(known_.begin(), known_.end(), child.key) != known_.end()) continue;
+      return wrong(child, "unknown key" + did_you_mean(child.key, known_));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  std::string_view file_;
+  const TomlEntry* entry_;
+  std::string name_;
+  std::vector<std::string> known_;
+};
+
+// Numbers with dots, then what a pre-release may have: 1.2.3, 0.1.0-rc.1.
+Status check_version(const std::string& version) {
+  const size_t core = version.find_first_not_of("0123456789.");
+  const std::string_view numbers = std::string_view(version).substr(0, core);
+  const auto dots = std::count(numbers.begin(), numbers.end(), '.');
+  const bool numbers_ok = dots == 2 && numbers.front() != '.' && numbers.back() != '.' &&
+                          numbers.find("..") == std::string_view::npos;
+  bool rest_ok = core == std::string::npos;
+  if (!rest_ok && (version[core] == '-' || version[core] == '+') && core + 1 < version.size()) {
+    rest_ok =
+        std::all_of(version.begin() + static_cast<ptrdiff_t>(core) + 1, version.end(), [](char c) {
+          return is_alnum(c) || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '+';
+        });
+  }
+  if (numbers_ok && rest_ok && version.size() <= kNameLengthMax) return absl::OkStatus();
+  return invalid_argument("\"{}\" is no version; expected MAJOR.MINOR.PATCH", escaped(version));
+}
+
+Status check_folder_inside(const std::string& folder) {
+  const std::filesystem::path path(folder);
+  const bool up = std::find(path.begin(), path.end(), "..") != path.end();
+  if (!folder.empty() && !path.is_absolute() && !up) return absl::OkStatus();
+  return invalid_argument("\"{}\" has to be a folder inside the app", escaped(folder));
+}
+
+Status read_app(Table& table, Manifest& manifest) {
+  UMBEL_RETURN_IF_ERROR(table.take_checked(
+      "name", manifest.name, [](const std::string& name) { return check_app_name("name", name); }));
+  UMBEL_RETURN_IF_ERROR(table.take_checked("version", manifest.version, check_version));
+  UMBEL_RETURN_IF_ERROR(table.take_checked(
+      "publisher", manifest.publisher,
+      [](const std::string& publisher) { return check_app_name("publisher", publisher); }));
+  return table.require_no_others();
+}
+
+Status read_entry(Table& table, Manifest& manifest) {
+  if (const TomlEntry* python = table.take("python")) {
+    return table.wrong(*python,
+                       "Python apps need a runtime that this version does not have; "
+                       "a C++ app has cmake = \".\"");
+  }
+  UMBEL_RETURN_IF_ERROR(table.take_checked("cmake", manifest.cmake, check_folder_inside));
+  return table.require_no_others();
+}
+
+Status read_config(Table& table, std::string_view file, const TomlEntry& config,
+                   Manifest& manifest) {
+  if (config.children.size() > kSettingsMax) {
+    return invalid_argument("{}:{}: [config] has {} keys; the limit is {}", file, config.line,
+                            config.children.size(), kSettingsMax);
+  }
+  for (const TomlEntry& entry : config.children) {
+    const bool plain = !entry.key.empty() && entry.key.size() <= kNameLengthMax &&
+                       std::all_of(entry.key.begin(), entry.key.end(), [](char c) {
+                         return is_alnum(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+                       });
+    if (!plain) return table.wrong(entry, "a key has letters, digits, - and _, at most 64");
+    if (!entry.value) {
+      return table.wrong(entry, "expected one value, or a list of one kind; got " + entry.kind);
+    }
+    manifest.config.push_back({entry.key, *entry.value, fmt::format("umbel.toml:{}", entry.line)});
+  }
+  return absl::OkStatus();
+}
+
+Status read_simulation(Table& table, Manifest& manifest) {
+  UMBEL_RETURN_IF_ERROR(table.take_integer("nodes", 1, INT64_MAX, manifest.nodes));
+  UMBEL_RETURN_IF_ERROR(table.take_integer("seed", 0, INT64_MAX, manifest.seed));
+  UMBEL_RETURN_IF_ERROR(table.take_integer("threads", 0, kThreadsMax, manifest.threads));
+  return table.require_no_others();
+}
+
+}  // namespace
+
+Status check_app_name(std::string_view what, std::string_view name) {
+  const bool good =
+      !name.empty() && name.size() <= kNameLengthMax && is_alnum(name.front()) &&
+      std::all_of(name.begin(), name.end(), [](char c) { return is_alnum(c) || c == '-'; });
+  if (good) return absl::OkStatus();
+  return invalid_argument(
+      "{} \"{}\" has to have 1 to {} of a-z, 0-9 and -, and to start with a letter or digit", what,
+      escaped(name.substr(0, 100)), kNameLengthMax);
+}
+
+Result<Manifest> parse_manifest(std::string_view text, std::string_view file) {
+  if (text.size() > kManifestBytesMax) {
+    return invalid_argument("{}: longer than the limit of {} bytes", file, kManifestBytesMax);
+  }
+  UMBEL_ASSIGN_OR_RETURN(const std::vector<TomlEntry> entries, parse_toml(text, file));
+  const std::vector<std::string> known = {"app", "entry", "config", "simulation"};
+  const TomlEntry* tables[4] = {};
+  for (const TomlEntry& entry : entries) {
+    const auto at = std::find(known.begin(), known.end(), entry.key);
+    if (at == known.end()) {
+      return invalid_argument("{}:{}: {}: unknown {}{}", file, entry.line, escaped(entry.key),
+                              entry.table ? "table" : "key", did_you_mean(entry.key, known));
+    }
+    if (!entry.table) {
+      return invalid_argument("{}:{}: {}: expected a table, got {}", file, entry.line, entry.key,
+                              entry.kind);
+    }
+    tables[at - known.begin()] = &entry;
+  }
+  Manifest manifest;
+  for (size_t i : {0, 1}) {
+    if (tables[i] == nullptr) return invalid_argument("{}:1: [{}]: missing", file, known[i]);
+  }
+  Table app(file, tables[0], "app"), entry(file, tables[1], "entry"),
+      config(file, tables[2], "config"), simulation(file, tables[3], "simulation");
+  UMBEL_RETURN_IF_ERROR(read_app(app, manifest));
+  UMBEL_RETURN_IF_ERROR(read_entry(entry, manifest));
+  if (tables[2] != nullptr) {
+    UMBEL_RETURN_IF_ERROR(read_config(config, file, *tables[2], manifest));
+  }
+  UMBEL_RETURN_IF_ERROR(read_simulation(simulation, manifest));
+  return manifest;
+}
+
+Result<Manifest> read_manifest(const std::filesystem::path& app) {
+  const std::filesystem::path file = app / "umbel.toml";
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(file, ignored)) {
+    return not_found("{}: no such file; an app's folder has one (`umbel new` makes an app)",
+                     escaped(file.string()));
+  }
+  Result<std::string> text = read_file(file, kManifestBytesMax);
+  if (!text.ok()) {
+    if (text.status().code() != absl::StatusCode::kResourceExhausted) return text.status();
+    return invalid_argument("{}", message_of(text.status()));  // the app's mistake, not the disk's
+  }
+  const std::string shown = app == "." ? "umbel.toml" : escaped(file.lexically_normal().string());
+  return parse_manifest(*text, shown);
+}
+
+}  // namespace umbel::cli

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "umbel/record/record.h"
+
+namespace umbel::cli {
+
+// One setting of the run config and where it came from: "umbel.toml:12" or "--run-config".
+struct Setting {
+  std::string key;
+  ConfigValue value;
+  std::string origin;
+};
+
+// What an app's umbel.toml says, checked.
+struct Manifest {
+  std::string name, version, publisher;
+  std::string cmake = ".";  // the folder of CMakeLists.txt, relative to the app
+  std::vector<Setting> config;
+  int64_t nodes = 100, seed = 1, threads = 0;
+};
+
+// Checks a manifest's text.  INVALID_ARGUMENT is `umbel.toml:7: [simulation] nodez: unknown key;
+// did you mean "nodes"?`: file, line, table, key, what is wrong.
+Result<Manifest> parse_manifest(std::string_view text, std::string_view file = "umbel.toml");
+
+// Reads APP/umbel.toml; the messages name the file as it was reached.
+Result<Manifest> read_manifest(const std::filesystem::path& app);
+
+// The rule for an app's name, and a publisher's: a-z, 0-9 and -, 64 at most, no leading -.
+Status check_app_name(std::string_view what, std::string_view name);
+
+// Applies one --run-config argument, `rounds=5 title="two words" sizes=[1,2]`: values as in TOML;
+// where the setting is text, a bare word is text.  All of it applies or none.
+// INVALID_ARGUMENT for an unknown key (names the nearest) and for a value of another kind than the
+// setting's; an integer given for a real number is widened.
+Status apply_run_config(std::string_view argument, std::vector<Setting>& settings);
+
+}  // namespace umbel::cli

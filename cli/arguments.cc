@@ -1,0 +1,171 @@
+#include "arguments.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <functional>
+#include <sstream>
+#include <string_view>
+
+#include "umbel/base/text.h"
+
+namespace umbel::cli {
+
+namespace {
+
+constexpr int64_t kThreadsMax = 4096;
+constexpr const char* kRun = "The run's number, as `umbel ls` shows it";
+constexpr const char* kLink = "A link profile of config.toml; none: this machine";
+
+// Where the parser writes; one value of each command's options, of which one is used.
+struct Parsed {
+  std::string format = "text";
+  NewOptions create;
+  BuildOptions build;
+  RunOptions run;
+  LsOptions ls;
+  LogOptions log;
+  StopOptions stop;
+  PullOptions pull;
+  ReportOptions report;
+  std::function<CommandOptions()> chosen;
+};
+
+CLI::App* add_command(CLI::App& app, Parsed& parsed, const char* name, const char* text) {
+  CLI::App* command = app.add_subcommand(name, text);
+  command->add_option("--format", parsed.format, "text, or one JSON object as the last line")
+      ->check(CLI::IsMember({"text", "json"}));
+  return command;
+}
+
+void add_new(CLI::App& app, Parsed& parsed) {
+  NewOptions& options = parsed.create;
+  CLI::App* command = add_command(app, parsed, "new", "Make a new app from a template");
+  command->add_option("NAME", options.name, "The app's name: a-z, 0-9 and -");
+  command->add_option("-t,--template", options.template_name, "The template to start from");
+  command->add_option("-d,--directory", options.directory, "The folder to make (default: NAME)");
+  command->add_option("--publisher", options.publisher, "Who publishes it (default: example)");
+  command->callback([&] { parsed.chosen = [&] { return options; }; });
+}
+
+void add_build(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(app, parsed, "build", "Build an app's program");
+  command->add_option("APP", parsed.build.app, "The app's folder (default: .)");
+  command->callback([&] { parsed.chosen = [&] { return parsed.build; }; });
+}
+
+void add_run(CLI::App& app, Parsed& parsed) {
+  RunOptions& options = parsed.run;
+  CLI::App* command = add_command(app, parsed, "run", "Build an app and run it");
+  command->add_option("APP", options.app, "The app's folder (default: .)");
+  command->add_option("LINK", options.link, kLink);
+  command
+      ->add_option("-c,--run-config", options.run_config,
+                   "Overrides of [config]: 'rounds=5 title=\"two words\"'; may be repeated")
+      ->allow_extra_args(false);
+  command->add_option("--nodes", options.nodes, "Number of virtual clients")
+      ->check(CLI::Range(int64_t{1}, INT64_MAX));
+  command->add_option("--seed", options.seed, "The seed of everything random")
+      ->check(CLI::Range(int64_t{0}, INT64_MAX));
+  command->add_option("--threads", options.threads, "Worker threads; 0: every processor")
+      ->check(CLI::Range(int64_t{0}, kThreadsMax));
+  command->add_flag("--stream", options.stream, "Show the app's log lines as they come");
+  command->add_flag("--build,!--no-build", options.build, "Build first (default), or do not");
+  command->add_flag("--report,!--no-report", options.report, "Write report.html (default) or not");
+  command->add_flag("--curve", options.curve, "Draw the curve also where output is no terminal");
+  command->callback([&] { parsed.chosen = [&] { return options; }; });
+}
+
+void add_ls(CLI::App& app, Parsed& parsed) {
+  LsOptions& options = parsed.ls;
+  CLI::App* command = add_command(app, parsed, "ls", "List runs, the latest first");
+  command->add_option("LINK", options.link, kLink);
+  command->add_option("--status", options.status, "Only runs of this status")
+      ->check(CLI::IsMember({"running", "completed", "failed", "stopped"}));
+  command->add_option("--app", options.app, "Only runs of this app");
+  command->add_option("--limit", options.limit, "At most so many; 0: all (default: 20)")
+      ->check(CLI::Range(int64_t{0}, INT64_MAX));
+  command->callback([&] { parsed.chosen = [&] { return options; }; });
+}
+
+template <class Options>
+CLI::App* add_of_run(CLI::App& app, Parsed& parsed, Options& options, const char* name,
+                     const char* text) {
+  CLI::App* command = add_command(app, parsed, name, text);
+  command->add_option("RUN", options.run, kRun)
+      ->required()
+      ->check(CLI::Range(int64_t{1}, INT64_MAX));
+  command->add_option("LINK", options.link, kLink);
+  command->callback([&] { parsed.chosen = [&] { return options; }; });
+  return command;
+}
+
+void add_commands_of_runs(CLI::App& app, Parsed& parsed) {
+  CLI::App* log = add_of_run(app, parsed, parsed.log, "log", "Show the log of a run");
+  log->add_option("--side", parsed.log.side, "server, client, app (its own output) or all")
+      ->check(CLI::IsMember({"server", "client", "app", "all"}));
+  log->add_flag("-f,--follow", parsed.log.follow, "Go on until the run ends");
+  log->add_option("--limit", parsed.log.limit, "Only the last so many lines; 0: all")
+      ->check(CLI::Range(int64_t{0}, INT64_MAX));
+  add_of_run(app, parsed, parsed.stop, "stop", "Stop a run");
+  CLI::App* pull = add_of_run(app, parsed, parsed.pull, "pull", "Copy what a run made");
+  pull->add_option("--to", parsed.pull.to, "The folder to copy to (default: run-RUN)");
+  pull->add_flag("--force", parsed.pull.force, "Overwrite files that are there");
+  CLI::App* report = add_of_run(app, parsed, parsed.report, "report", "Write a run's HTML page");
+  report->add_option("-o,--output", parsed.report.output,
+                     "The file (default: in the run's folder)");
+}
+
+// The arguments may be wrong before --format is reached: a script that asked for JSON gets it.
+Format requested_format(int count, const char* const* arguments) {
+  for (int i = 1; i < count; ++i) {
+    const std::string_view argument = arguments[i];
+    if (argument == "--format=json") return Format::kJson;
+    if (argument == "--format" && i + 1 < count && std::string_view(arguments[i + 1]) == "json") {
+      return Format::kJson;
+    }
+  }
+  return Format::kText;
+}
+
+std::string command_hint(const CLI::App& app, int count, const char* const* arguments) {
+  if (count < 2 || arguments[1][0] == '-') return "";
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    if (command->get_name() == arguments[1]) return "";
+    names.push_back(command->get_name());
+  }
+  return "no command \"" + escaped(arguments[1]) + "\"" + did_you_mean(arguments[1], names) +
+         "; `umbel --help` lists them";
+}
+
+}  // namespace
+
+std::variant<Invocation, EndedByArguments> parse_arguments(int count,
+                                                           const char* const* arguments) {
+  Parsed parsed;
+  CLI::App app{"Umbel: federated AI in native C++.  docs/cli.md has every command."};
+  app.name("umbel");
+  app.set_version_flag("--version", std::string("umbel " UMBEL_VERSION));
+  app.require_subcommand(1);
+  add_new(app, parsed);
+  add_build(app, parsed);
+  add_run(app, parsed);
+  add_ls(app, parsed);
+  add_commands_of_runs(app, parsed);
+  try {
+    app.parse(count, arguments);
+  } catch (const CLI::Success& asked_for) {
+    std::ostringstream text, unused;
+    app.exit(asked_for, text, unused);
+    return EndedByArguments{Format::kText, kDone, text.str()};
+  } catch (const CLI::Error& error) {
+    std::string text = command_hint(app, count, arguments);
+    if (text.empty()) text = escaped(error.what());
+    return EndedByArguments{requested_format(count, arguments), kBadInput, text};
+  }
+  const Format format = parsed.format == "json" ? Format::kJson : Format::kText;
+  return Invocation{format, parsed.chosen()};
+}
+
+}  // namespace umbel::cli

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "options.h"
+#include "output.h"
+
+namespace umbel::cli {
+
+// One function a command, in the file of its name.  Each says everything through `output` and
+// returns the program's exit code.
+int run_new(const NewOptions& options, const Output& output);
+int run_build(const BuildOptions& options, const Output& output);
+int run_run(const RunOptions& options, const Output& output);
+int run_ls(const LsOptions& options, const Output& output);
+int run_log(const LogOptions& options, const Output& output);
+int run_stop(const StopOptions& options, const Output& output);
+int run_pull(const PullOptions& options, const Output& output);
+int run_report(const ReportOptions& options, const Output& output);
+
+}  // namespace umbel::cli

@@ -1,0 +1,104 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "child.h"
+#include "commands.h"
+#include "find_run.h"
+#include "text_format.h"
+#include "umbel/base/files.h"
+#include "umbel/base/sha256.h"
+
+namespace umbel::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr size_t kChunkBytes = 1 << 20;
+
+// Copies one artifact so that it appears under its name whole and with the right hash, or not at
+// all.
+Status copy_artifact(const fs::path& from, const fs::path& to, const ArtifactEvent& artifact) {
+  const Descriptor source(open(from.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  struct stat found {};
+  if (source.get() < 0 || fstat(source.get(), &found) != 0 || !S_ISREG(found.st_mode)) {
+    return data_loss("{}: the run's file is gone, or is no plain file", from.string());
+  }
+  UMBEL_ASSIGN_OR_RETURN(AtomicFile target, AtomicFile::create(to));
+  Sha256 hash;
+  int64_t bytes = 0;
+  std::vector<std::byte> chunk(kChunkBytes);
+  ssize_t got = 0;
+  while ((got = read(source.get(), chunk.data(), chunk.size())) > 0) {
+    const std::span<const std::byte> part(chunk.data(), static_cast<size_t>(got));
+    hash.add(part);
+    bytes += got;
+    UMBEL_RETURN_IF_ERROR(target.write(part));
+  }
+  if (got < 0) return unavailable("{}: cannot read: {}", from.string(), std::strerror(errno));
+  if (const std::string digits = hash.hex(); digits != artifact.sha256 || bytes != artifact.bytes) {
+    return data_loss(
+        "{}: changed since the run wrote it: {} bytes of SHA-256 {}, expected {} of {}",
+        from.string(), bytes, digits, artifact.bytes, artifact.sha256);
+  }
+  return target.commit();
+}
+
+Status check_targets(const std::vector<ArtifactEvent>& artifacts, const fs::path& folder,
+                     bool force) {
+  for (const ArtifactEvent& artifact : artifacts) {
+    UMBEL_RETURN_IF_ERROR(check_artifact_name(artifact.name));
+    std::error_code ignored;
+    if (!force && fs::exists(fs::symlink_status(folder / artifact.name, ignored))) {
+      return failed_precondition("{}: is there already; --force overwrites it",
+                                 (folder / artifact.name).string());
+    }
+  }
+  return absl::OkStatus();
+}
+
+Result<std::vector<ArtifactEvent>> pull(FoundRun& found, const fs::path& folder, bool force) {
+  UMBEL_ASSIGN_OR_RETURN(const auto artifacts, found.history.artifacts(found.run.id));
+  if (artifacts.empty()) {
+    return failed_precondition("run {}: it left no artifacts; its status is {}", found.run.id,
+                               found.run.status);
+  }
+  UMBEL_RETURN_IF_ERROR(check_targets(artifacts, folder, force));
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error)
+    return unavailable("{}: cannot make this folder: {}", folder.string(), error.message());
+  for (const ArtifactEvent& artifact : artifacts) {
+    UMBEL_RETURN_IF_ERROR(copy_artifact(fs::path(found.run.folder) / artifact.name,
+                                        folder / artifact.name, artifact));
+  }
+  return artifacts;
+}
+
+}  // namespace
+
+int run_pull(const PullOptions& options, const Output& output) {
+  auto found = find_run(options.run, options.link);
+  if (!found.ok()) return output.fail(found.status());
+  const fs::path folder = options.to.empty() ? fmt::format("run-{}", options.run) : options.to;
+  const auto artifacts = pull(*found, folder, options.force);
+  if (!artifacts.ok()) return output.fail(artifacts.status());
+  Json list = Json::array();
+  for (const ArtifactEvent& artifact : *artifacts) {
+    const std::string path = (folder / artifact.name).string();
+    output.say(fmt::format("{} ({}, sha256 {})", path, bytes_text(artifact.bytes),
+                           artifact.sha256.substr(0, 16)));
+    list.push_back({{"path", fs::absolute(path).lexically_normal().string()},
+                    {"bytes", artifact.bytes},
+                    {"sha256", artifact.sha256}});
+  }
+  output.result({{"run-id", options.run}, {"artifacts", list}});
+  return kDone;
+}
+
+}  // namespace umbel::cli

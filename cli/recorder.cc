@@ -1,0 +1,164 @@
+#include "recorder.h"
+
+#include <algorithm>
+
+#include "text_format.h"
+#include "umbel/base/text.h"
+
+namespace umbel::cli {
+
+namespace {
+
+constexpr auto kFlushEvery = std::chrono::milliseconds(100);
+constexpr size_t kLogLinesPending = 5'000;
+constexpr size_t kMessageBytesMax = 16 << 10;
+constexpr size_t kCurveRoundsMax = 1'000'000;
+
+void add_reasons(FailureReasons& total, const FailureReasons& more) {
+  for (const auto& [reason, count] : more) {
+    const auto same = std::find_if(total.begin(), total.end(),
+                                   [&](const auto& entry) { return entry.first == reason; });
+    if (same != total.end()) {
+      same->second += count;
+    } else if (total.size() < 100) {
+      total.emplace_back(reason, count);
+    }
+  }
+}
+
+int64_t sum_of(int64_t a, int64_t b) {  // counts from an app are not trusted to stay in range
+  int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+}  // namespace
+
+void RunRecorder::on_event(const Event& event) {
+  if (const auto* started = std::get_if<StartedEvent>(&event)) {
+    if (started->nodes > 0) run_.nodes = started->nodes;
+    if (started->threads > 0) run_.threads = started->threads;
+  } else if (const auto* rounds = std::get_if<RoundsEvent>(&event)) {
+    run_.rounds_planned = rounds->rounds;
+  } else if (const auto* progress = std::get_if<ProgressEvent>(&event)) {
+    return progress_.on_progress(run_, *progress);  // not history
+  } else if (const auto* round = std::get_if<RoundEvent>(&event)) {
+    on_round(*round);
+  } else if (const auto* log = std::get_if<LogEvent>(&event)) {
+    on_log({0, 0, log->side, log->level, log->node, log->message});
+  } else if (const auto* record = std::get_if<RecordEvent>(&event)) {
+    update_.records.push_back(*record);
+  } else if (const auto* artifact = std::get_if<ArtifactEvent>(&event)) {
+    update_.artifacts.push_back(*artifact);
+  } else if (const auto* finished = std::get_if<FinishedEvent>(&event)) {
+    take(*finished);
+  } else {
+    return;
+  }
+  changed();
+}
+
+void RunRecorder::on_round(const RoundEvent& round) {
+  run_.rounds = std::max(run_.rounds, round.round);
+  run_.seconds = std::max(round.elapsed, run_.seconds);
+  run_.clients = sum_of(run_.clients, round.clients);
+  run_.failures = sum_of(run_.failures, round.failures);
+  add_reasons(run_.failure_reasons, round.failure_reasons);
+  run_.bytes_down = sum_of(run_.bytes_down, round.bytes_down);
+  run_.bytes_up = sum_of(run_.bytes_up, round.bytes_up);
+  for (const MetricRecord* metrics : {&round.evaluate, &round.server}) {
+    for (const auto& [name, value] : *metrics) run_.metrics.set(name, value);
+  }
+  update_.rounds.push_back(round);
+  if (curve_rounds_.size() < kCurveRoundsMax) curve_rounds_.push_back(round);
+  progress_.on_round(run_, round);
+}
+
+void RunRecorder::take(const FinishedEvent& finished) {
+  run_.rounds = std::max(run_.rounds, finished.rounds);
+  if (finished.seconds > 0) run_.seconds = finished.seconds;
+  run_.clients = std::max(run_.clients, finished.clients);
+  run_.failures = std::max(run_.failures, finished.failures);
+  for (const auto& [name, value] : finished.metrics) run_.metrics.set(name, value);
+  run_.model_sha256 = finished.model_sha256;
+}
+
+void RunRecorder::on_output(bool is_error, std::string_view line) {
+  on_log({0, 0, "app", is_error ? "error" : "info", -1, std::string(line)});
+  changed();
+}
+
+void RunRecorder::on_log(LogLine line) {
+  line.sequence = ++log_sequence_;
+  line.time_ms = now_milliseconds();
+  if (line.message.size() > kMessageBytesMax) {
+    const size_t left_out = line.message.size() - kMessageBytesMax;
+    line.message.resize(kMessageBytesMax);
+    line.message += fmt::format("... ({} more bytes)", left_out);
+  }
+  run_.log_lines_dropped = std::max<int64_t>(0, log_sequence_ - kLogLinesKept);
+  progress_.on_log(line);
+  update_.log.push_back(std::move(line));
+  if (update_.log.size() >= kLogLinesPending) flush();
+}
+
+void RunRecorder::changed() {
+  if (!flush_at_) flush_at_ = Clock::now() + kFlushEvery;
+}
+
+void RunRecorder::flush() {
+  flush_at_.reset();
+  RunUpdate update;
+  std::swap(update, update_);
+  if (!history_status_.ok()) return;
+  history_status_ = history_.save(run_, update);
+  if (history_status_.ok()) return;
+  progress_.say(fmt::format("warning: the history of this run cannot be kept any more: {}",
+                            message_of(history_status_)));
+}
+
+void RunRecorder::settle(const AppOutcome& outcome) {
+  const bool said_so = outcome.finished && outcome.finished->status == "completed";
+  if (!outcome.stream.ok() && !outcome.finished) {
+    run_.status = "failed";
+    run_.error = message_of(outcome.stream);
+    run_.exit_code = 1;
+  } else if (said_so) {
+    run_.status = "completed";
+    run_.exit_code = 0;
+  } else if (outcome.signal != 0) {
+    run_.status = "stopped";
+    run_.exit_code = 128 + outcome.signal;
+    if (outcome.killed) run_.error = "the app did not end when asked to and was killed";
+  } else if (outcome.finished) {
+    run_.status = outcome.finished->status;
+    run_.error = outcome.finished->error;
+    run_.exit_code = run_.status == "failed" && outcome.finished->exit_code == 4 ? 4 : 0;
+    if (run_.status == "failed" && run_.exit_code == 0) run_.exit_code = 1;
+  } else {
+    run_.status = "failed";
+    run_.error = "the app's process " + describe_end(outcome.wait_status) +
+                 " before it said that it had finished; `umbel log` may say why";
+    run_.exit_code = 1;
+  }
+  if (outcome.finished && outcome.wait_status != 0 && said_so) {
+    on_log({0, 0, "app", "warn", -1,
+            "after it had finished, the app's process " + describe_end(outcome.wait_status)});
+  }
+}
+
+void RunRecorder::finish(const Result<AppOutcome>& outcome) {
+  if (outcome.ok()) {
+    settle(*outcome);
+  } else {
+    run_.status = "failed";
+    run_.error = message_of(outcome.status());
+    run_.exit_code = 1;
+  }
+  run_.ended_ms = now_milliseconds();
+  if (!history_status_.ok()) {  // at least the result, if there is room again
+    history_.save(run_, {}).IgnoreError();
+  }
+  flush();
+}
+
+}  // namespace umbel::cli

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <optional>
+
+#include "app_process.h"
+#include "history.h"
+#include "progress.h"
+
+namespace umbel::cli {
+
+// Follows an app process: keeps the Run's figures, shows progress, and writes history in short
+// transactions, at most ten a second however fast the rounds are.  If history cannot be written
+// (the disk is full) it says so once and goes on without: the run is worth more than its record.
+class RunRecorder final : public AppListener {
+ public:
+  RunRecorder(History& history, Run& run, Progress& progress)
+      : history_(history), run_(run), progress_(progress) {}
+
+  void on_event(const Event& event) override;
+  void on_output(bool is_error, std::string_view line) override;
+  std::optional<Clock::time_point> deadline() const override { return flush_at_; }
+  void on_deadline() override { flush(); }
+
+  // Settles status, error and exit code from how the process ended, and writes the rest.
+  void finish(const Result<AppOutcome>& outcome);
+
+  const std::vector<RoundEvent>& curve_rounds() const { return curve_rounds_; }
+  // The first failure to write history.
+  const Status& history_status() const { return history_status_; }
+
+ private:
+  void on_round(const RoundEvent& round);
+  void on_log(LogLine line);
+  void settle(const AppOutcome& outcome);
+  void take(const FinishedEvent& finished);
+  void changed();
+  void flush();
+
+  History& history_;
+  Run& run_;
+  Progress& progress_;
+  RunUpdate update_;
+  std::vector<RoundEvent> curve_rounds_;  // every round's metrics, for the curve at the end
+  int64_t log_sequence_ = 0;
+  std::optional<Clock::time_point> flush_at_;
+  Status history_status_;
+};
+
+}  // namespace umbel::cli

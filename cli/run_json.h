@@ -1,0 +1,14 @@
+#pragma once
+
+#include "history.h"
+#include "json_records.h"
+
+namespace umbel::cli {
+
+// A run as `umbel run` and `umbel ls` print it; docs/cli.md lists the fields.
+Json json_of(const Run& run);
+
+// spec.json: what an app process is told (docs/app-process.md).
+std::string spec_json(const Run& run, const std::vector<Setting>& settings);
+
+}  // namespace umbel::cli

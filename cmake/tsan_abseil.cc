@@ -41,10 +41,10 @@ R call(void* function, void* object, Args... args) {
 
 }  // namespace
 
-#define UMBEL_REAL(name)                                   \
-  ([]() -> void* {                                         \
+#define UMBEL_REAL(name)                                      \
+  ([]() -> void* {                                            \
     static void* const real = find("_ZN4absl7debian35" name); \
-    return real;                                           \
+    return real;                                              \
   }())
 
 namespace absl {

@@ -18,15 +18,19 @@ namespace {
 constexpr int kGridStep = 8;       // exponents are rounded up to a multiple of this
 constexpr int kColumnsSpan = 128;  // columns this far below the greatest are dropped
 constexpr size_t kSpareMax = 8;
-constexpr double kProductMax = 0x1p900;
-constexpr double kProductMin = 0x1p-900;  // smaller doubles count as zero
+constexpr int kShiftMax = 1000;
+constexpr size_t kColumnsFast = kernel::kColumnsSpanFast / kGridStep + 1;
 constexpr float kDenormalsMatter = 0x1p-40f;
 constexpr int kOverflowShift = 40;
 constexpr double kExactWeightMax = 0x1p29;
+// Within these the vector loop for the mean stays in double's range.
+constexpr int kLoopExponentMax = 300;
+constexpr double kLoopDivisorMax = 0x1p300;
 
-// A power of two's exponent that is at least log2(largest), on the coarse scale of the grids.
-int grid_exponent(double largest) {
-  const int above = std::ilogb(largest) + 1;
+// The exponent of a power of two that is at least largest * 2^shift, on the coarse scale of the
+// grids.
+int grid_exponent(double largest, int shift = 0) {
+  const int above = std::ilogb(largest) + 1 + shift;
   return static_cast<int>(std::ceil(above / static_cast<double>(kGridStep))) * kGridStep;
 }
 
@@ -133,6 +137,20 @@ __int128 BlockSum::Column::value(size_t i) const {
   return units * (int64_t{1} << 32) + lo()[i];
 }
 
+// Asks for nothing that pieces which were added and taken out again leave behind: their traces in
+// `products` and `overflow` must not choose between loops that may round differently.
+bool BlockSum::Column::fits_loop(double divisor) const {
+  return pieces <= static_cast<int64_t>(kernel::kProductsMax / 2) &&
+         std::abs(exponent) <= kLoopExponentMax && divisor <= kLoopDivisorMax &&
+         divisor >= 1 / kLoopDivisorMax;
+}
+
+std::vector<int64_t> BlockSum::Column::without_overflow() const {
+  std::vector<int64_t> whole(hi(), hi() + reals);
+  for (size_t i = 0; i != reals; ++i) whole[i] += top()[i] * (int64_t{1} << kOverflowShift);
+  return whole;
+}
+
 BlockSum::Column& BlockSum::column(int exponent, size_t reals) {
   for (Column& column : columns_) {
     if (column.exponent == exponent) return column;
@@ -158,8 +176,10 @@ uint32_t BlockSum::add_floats(std::span<const float* const> x, std::span<const d
   uint32_t bad = 0;
   int exponents[kPiecesMax];
   bool tiny = false;
+  uint32_t most[kPiecesMax];
+  loops.max_bits_float(x.data(), x.size(), reals, most);
   for (size_t k = 0; k != x.size(); ++k) {
-    const auto largest = std::bit_cast<float>(loops.max_bits_float(x[k], reals));
+    const auto largest = std::bit_cast<float>(most[k]);
     exponents[k] = INT32_MIN;
     if (!std::isfinite(largest)) {
       bad |= 1u << k;
@@ -194,14 +214,20 @@ bool BlockSum::add_doubles(const double* x, double weight, size_t reals) {
   const DenormalMode mode(DenormalMode::kExact);
   const kernel::Loops& loops = kernel::loops();
   const auto largest = std::bit_cast<double>(loops.max_bits_double(x, reals));
-  const double product = largest * std::fabs(weight);
-  if (!(product <= kProductMax) || !std::isfinite(largest)) return false;
-  if (product < kProductMin) return true;
-  const int exponent = grid_exponent(product);
+  if (!std::isfinite(largest)) return false;
+  if (largest == 0) return true;
+  // The products are taken times a power of two that brings them near 1, where none leaves double's
+  // range; the grid is moved by as much.
+  int shift = 0;
+  const double fraction = std::frexp(weight, &shift);
+  const int lift = std::clamp(-std::ilogb(largest), -kShiftMax, kShiftMax);
+  const double scaled = std::ldexp(fraction, lift);
+  shift -= lift;
+  const int exponent = grid_exponent(largest * std::fabs(scaled), shift);
   Column& sums = column(exponent, reals);
   sums.make_room(1);
   sums.pieces += weight > 0 ? 1 : -1;
-  loops.add_double(sums.hi(), sums.lo(), reals, x, weight, exponent);
+  loops.add_double(sums.hi(), sums.lo(), reals, x, scaled, exponent - shift);
   return true;
 }
 
@@ -239,11 +265,7 @@ uint32_t BlockSum::add(DType dtype, std::span<const Piece> pieces, size_t elemen
       usable = add_doubles(as<double>(data), weight, reals);
     } else if (dtype == DType::kInt64 || dtype == DType::kUint64) {
       split_wide(dtype, data, reals, wide[0], wide[1]);
-      usable = add_doubles(wide[0], weight, reals);
-      if (usable && !add_doubles(wide[1], weight, reals)) {
-        add_doubles(wide[0], -weight, reals);
-        usable = false;
-      }
+      usable = add_doubles(wide[0], weight, reals) && add_doubles(wide[1], weight, reals);
     } else {
       const DenormalMode mode(DenormalMode::kExact);
       if (dtype == DType::kFloat16) {
@@ -276,16 +298,29 @@ void BlockSum::forget_empty() {
   std::erase_if(columns_, [](const Column& c) { return c.pieces == 0; });
 }
 
+// Whether mean_float can take all columns: a question of what was added, not of how it was grouped.
+bool BlockSum::fit_loop(double divisor) const {
+  const int least = std::ranges::min(columns_, {}, &Column::exponent).exponent;
+  const int most = std::ranges::max(columns_, {}, &Column::exponent).exponent;
+  return most - least <= kernel::kColumnsSpanFast &&
+         std::ranges::all_of(columns_, [&](const Column& c) { return c.fits_loop(divisor); });
+}
+
 void BlockSum::mean(DType dtype, std::byte* out, size_t elements, double divisor) const {
   const DenormalMode mode(DenormalMode::kExact);
   const size_t reals = elements * reals_per_element(dtype);
   const bool floats = dtype == DType::kFloat32 || dtype == DType::kComplex64;
   if (columns_.empty()) {
     std::memset(out, 0, elements * size_of(dtype));
-  } else if (floats && columns_.size() == 1 && columns_[0].overflow.empty()) {
-    const Column& sums = columns_[0];
-    kernel::loops().mean_float(reinterpret_cast<float*>(out), sums.hi(), sums.lo(), reals,
-                               sums.exponent, divisor);
+  } else if (floats && fit_loop(divisor)) {
+    kernel::Column columns[kColumnsFast];
+    std::vector<int64_t> whole[kColumnsFast];
+    for (size_t c = 0; c != columns_.size(); ++c) {
+      const Column& sums = columns_[c];
+      if (!sums.overflow.empty()) whole[c] = sums.without_overflow();
+      columns[c] = {whole[c].empty() ? sums.hi() : whole[c].data(), sums.lo(), sums.exponent};
+    }
+    kernel::loops().mean_float(reinterpret_cast<float*>(out), columns, columns_.size(), reals, divisor);
   } else {
     std::vector<FixedPoint> terms(columns_.size());
     for (size_t i = 0; i != reals; ++i) {

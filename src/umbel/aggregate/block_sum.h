@@ -29,8 +29,8 @@ class BlockSum {
     double weight;          // finite, not 0; negative takes an earlier addition out again
   };
 
-  // Adds all pieces that are usable and says which are not: bit k is set if piece k holds NaN, an
-  // infinity or a product beyond 2^900.  Those change nothing.
+  // Adds all pieces that are usable and says which are not: bit k is set if piece k holds NaN or an
+  // infinity.  Those change nothing.
   uint32_t add(DType dtype, std::span<const Piece> pieces, size_t elements);
   void merge(const BlockSum& other, size_t reals);
   void trim();
@@ -61,10 +61,13 @@ class BlockSum {
     const int64_t* top() const { return reinterpret_cast<const int64_t*>(overflow.data()); }
     void make_room(uint64_t products_coming);
     void merge(const Column& other);
-    __int128 value(size_t i) const;  // in units of 2^(exponent - 78)
+    bool fits_loop(double divisor) const;           // kernel::Loops::mean_float can divide it
+    std::vector<int64_t> without_overflow() const;  // hi with the carries; requires fits_loop()
+    __int128 value(size_t i) const;                 // in units of 2^(exponent - 78)
   };
 
   Column& column(int exponent, size_t reals);
+  bool fit_loop(double divisor) const;
   uint32_t add_floats(std::span<const float* const> x, std::span<const double> weights,
                       size_t reals);
   bool add_doubles(const double* x, double weight, size_t reals);

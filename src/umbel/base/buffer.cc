@@ -11,17 +11,24 @@
 #include <new>
 
 #include "umbel/base/check.h"
+#include "umbel/base/large_blocks.h"
 
 namespace umbel {
 
 namespace {
 constexpr size_t kAlignment = 64;
-}
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr size_t kLargeMin = SIZE_MAX;  // the sanitizers watch the usual allocator
+#else
+constexpr size_t kLargeMin = kLargeBytesMin;
+#endif
+}  // namespace
 
 // Owned bytes follow the block in the same allocation; foreign bytes are given back by `release`.
 struct alignas(kAlignment) Buffer::Block {
   std::atomic<size_t> references{1};
   std::function<void()> release;
+  size_t bytes = 0;  // of the allocation, this header included
 };
 
 Buffer::Buffer(const Buffer& other) : Buffer(other.block_, other.data_, other.size_) {
@@ -43,14 +50,22 @@ Buffer& Buffer::operator=(Buffer other) noexcept {
 Buffer::~Buffer() {
   if (!block_ || block_->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   if (block_->release) block_->release();
+  const size_t bytes = block_->bytes;
   block_->~Block();
-  ::operator delete(block_, std::align_val_t(kAlignment));
+  if (bytes >= kLargeMin) {
+    free_large(block_, bytes);
+  } else {
+    ::operator delete(block_, std::align_val_t(kAlignment));
+  }
 }
 
 Buffer Buffer::allocate(size_t bytes) {
   UMBEL_CHECK(bytes <= SIZE_MAX / 2);
-  void* memory = ::operator new(sizeof(Block) + bytes, std::align_val_t(kAlignment));
+  const size_t whole = sizeof(Block) + bytes;
+  void* memory = whole >= kLargeMin ? allocate_large(whole)
+                                    : ::operator new(whole, std::align_val_t(kAlignment));
   auto* block = new (memory) Block;
+  block->bytes = whole;
   return Buffer(block, reinterpret_cast<std::byte*>(block + 1), bytes);
 }
 

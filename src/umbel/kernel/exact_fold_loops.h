@@ -40,7 +40,8 @@ void max_bits_k(const float* const* x, size_t n, uint32_t* most) {
   }
   for (size_t k = 0; k < K; ++k) {
     int32_t greatest = 0;
-    for (size_t lane = 0; lane < 16; ++lane) greatest = lanes[k][lane] > greatest ? lanes[k][lane] : greatest;
+    for (size_t lane = 0; lane < 16; ++lane)
+      greatest = lanes[k][lane] > greatest ? lanes[k][lane] : greatest;
     for (size_t j = i; j < n; ++j) {
       const int32_t bits = __builtin_bit_cast(int32_t, x[k][j]) & INT32_MAX;
       greatest = bits > greatest ? bits : greatest;
@@ -52,14 +53,22 @@ void max_bits_k(const float* const* x, size_t n, uint32_t* most) {
 void max_bits_float(const float* const* x, size_t k, size_t n, uint32_t* most) {
   for (; k >= 8; k -= 8, x += 8, most += 8) max_bits_k<8>(x, n, most);
   switch (k) {
-    case 7: return max_bits_k<7>(x, n, most);
-    case 6: return max_bits_k<6>(x, n, most);
-    case 5: return max_bits_k<5>(x, n, most);
-    case 4: return max_bits_k<4>(x, n, most);
-    case 3: return max_bits_k<3>(x, n, most);
-    case 2: return max_bits_k<2>(x, n, most);
-    case 1: return max_bits_k<1>(x, n, most);
-    default: return;
+    case 7:
+      return max_bits_k<7>(x, n, most);
+    case 6:
+      return max_bits_k<6>(x, n, most);
+    case 5:
+      return max_bits_k<5>(x, n, most);
+    case 4:
+      return max_bits_k<4>(x, n, most);
+    case 3:
+      return max_bits_k<3>(x, n, most);
+    case 2:
+      return max_bits_k<2>(x, n, most);
+    case 1:
+      return max_bits_k<1>(x, n, most);
+    default:
+      return;
   }
 }
 
@@ -171,8 +180,8 @@ inline uint64_t signed_high(uint64_t x) {
   return ((x + (uint64_t{1} << 63)) >> 32) - (uint64_t{1} << 31);
 }
 
-inline void add_limbs(Limbs& sum, const int64_t* __restrict hi, const uint32_t* __restrict lo, size_t n,
-                      int shift) {
+inline void add_limbs(Limbs& sum, const int64_t* __restrict hi, const uint32_t* __restrict lo,
+                      size_t n, int shift) {
   for (size_t i = 0; i < n; ++i) {
     const auto units = static_cast<uint64_t>(hi[i]);
     sum.low[i] += uint64_t{lo[i]} << shift;
@@ -181,7 +190,8 @@ inline void add_limbs(Limbs& sum, const int64_t* __restrict hi, const uint32_t* 
   }
 }
 
-inline void divide_limbs(const Limbs& sum, float* __restrict out, size_t n, double inverse, double unit) {
+inline void divide_limbs(const Limbs& sum, float* __restrict out, size_t n, double inverse,
+                         double unit) {
   for (size_t i = 0; i < n; ++i) {
     const uint64_t middle = sum.middle[i] + (sum.low[i] >> 32);
     const auto low = static_cast<double>(static_cast<uint32_t>(sum.low[i]));
@@ -193,7 +203,8 @@ inline void divide_limbs(const Limbs& sum, float* __restrict out, size_t n, doub
 
 void mean_float(float* out, const Column* columns, size_t count, size_t n, double divisor) {
   int least = columns[0].exponent;
-  for (size_t c = 1; c < count; ++c) least = columns[c].exponent < least ? columns[c].exponent : least;
+  for (size_t c = 1; c < count; ++c)
+    least = columns[c].exponent < least ? columns[c].exponent : least;
   // Both factors are applied one after the other: their product may leave double's range.
   const double inverse = 1 / divisor;
   const double unit = power_of_two(least - 78);
@@ -210,7 +221,8 @@ void mean_float(float* out, const Column* columns, size_t count, size_t n, doubl
     const size_t piece = n - first < Limbs::kPiece ? n - first : Limbs::kPiece;
     Limbs sum = {};
     for (size_t c = 0; c < count; ++c) {
-      add_limbs(sum, columns[c].hi + first, columns[c].lo + first, piece, columns[c].exponent - least);
+      add_limbs(sum, columns[c].hi + first, columns[c].lo + first, piece,
+                columns[c].exponent - least);
     }
     divide_limbs(sum, out + first, piece, inverse, unit);
   }

@@ -1,7 +1,9 @@
 #include "umbel/kernel/exact_fold.h"
 
 #include <gtest/gtest.h>
+
 #include <rapidcheck/gtest.h>
+#include <functional>
 
 #include <bit>
 #include <cmath>
@@ -155,7 +157,8 @@ TEST_P(TargetTest, MeanIsWithinTheStatedErrorOfTheQuotient) {
     const double divisor = 1 + static_cast<double>(rng.below(1000000)) / 7;
     std::vector<float> mean(n);
     const int exponent = 8 * (static_cast<int>(rng.below(10)) - 8);
-    loops().mean_float(mean.data(), sums.hi.data(), sums.lo.data(), n, exponent, divisor);
+    const Column column{sums.hi.data(), sums.lo.data(), exponent};
+    loops().mean_float(mean.data(), &column, 1, n, divisor);
     for (size_t i = 0; i != n; ++i) {
       const auto exact = static_cast<long double>(value(sums, i)) / divisor;
       const long double scaled = std::ldexp(exact, exponent - kFractionBits);
@@ -185,14 +188,68 @@ TEST_P(TargetTest, GivesTheBitsOfThePlainTarget) {
     ASSERT_EQ(ours, theirs);
     std::vector<float> a(n);
     std::vector<float> b(n);
-    loops().mean_float(a.data(), ours.hi.data(), ours.lo.data(), n, 8, 3.7);
-    plain.mean_float(b.data(), ours.hi.data(), ours.lo.data(), n, 8, 3.7);
-    ASSERT_TRUE(n == 0 || std::memcmp(a.data(), b.data(), n * sizeof(float)) == 0);
+    const Column columns[] = {{ours.hi.data(), ours.lo.data(), 8},
+                              {start.hi.data(), start.lo.data(), 24}};
+    for (size_t count = 1; count <= 2; ++count) {
+      loops().mean_float(a.data(), columns, count, n, 3.7);
+      plain.mean_float(b.data(), columns, count, n, 3.7);
+      ASSERT_TRUE(n == 0 || std::memcmp(a.data(), b.data(), n * sizeof(float)) == 0);
+    }
+  }
+}
+
+TEST_P(TargetTest, MeanOfSeveralColumnsIsThatOfTheirSum) {
+  Rng rng(8);
+  for (size_t n : {1, 7, 64, 70, 256, 300}) {
+    for (int span = 0; span <= kColumnsSpanFast; span += 8) {
+      Sums fine = random_sums(rng, n);
+      Sums coarse = random_sums(rng, n);
+      // Sums that nearly cancel: what is left is the fine column's last bits.
+      for (size_t i = 0; i < n; i += 3) {
+        const __int128 negated =
+            -(value(coarse, i) * (__int128{1} << span)) + static_cast<int64_t>(rng.below(9));
+        if (negated >> 94 != 0 && negated >> 94 != -1) continue;
+        fine.hi[i] = static_cast<int64_t>(negated >> 32);
+        fine.lo[i] = static_cast<uint32_t>(negated);
+      }
+      const Column columns[] = {{coarse.hi.data(), coarse.lo.data(), 8 + span},
+                                {fine.hi.data(), fine.lo.data(), 8}};
+      std::vector<float> mean(n);
+      loops().mean_float(mean.data(), columns, 2, n, 3.7);
+      for (size_t i = 0; i != n; ++i) {
+        const __int128 sum = value(coarse, i) * (__int128{1} << span) + value(fine, i);
+        const long double exact =
+            std::ldexp(static_cast<long double>(sum) / 3.7L, 8 - kFractionBits);
+        ASSERT_LE(std::fabs(mean[i] - exact), std::fabs(exact) * (0x1p-24L + 0x1p-49L) + 0x1p-150L)
+            << i;
+      }
+    }
+  }
+}
+
+TEST_P(TargetTest, MaxBitsOfSeveralArraysAreThoseOfEach) {
+  Rng rng(9);
+  for (size_t k = 0; k <= 20; ++k) {
+    for (size_t n : {0, 1, 15, 16, 17, 70}) {
+      std::vector<std::vector<float>> arrays(k, std::vector<float>(n));
+      std::vector<const float*> pointers;
+      std::vector<uint32_t> expected(k);
+      for (size_t j = 0; j != k; ++j) {
+        for (float& x : arrays[j]) {
+          x = static_cast<float>(rng.normal());
+          expected[j] = std::max(expected[j], std::bit_cast<uint32_t>(x) & 0x7fffffffu);
+        }
+        pointers.push_back(arrays[j].data());
+      }
+      std::vector<uint32_t> most(k, 1);
+      loops().max_bits_float(pointers.data(), k, n, most.data());
+      ASSERT_EQ(most, expected) << k << " arrays of " << n;
+    }
   }
 }
 
 template <class T, class Bits>
-void expect_max_bits(Bits (*max_bits)(const T*, size_t)) {
+void expect_max_bits(const std::function<Bits(const T*, size_t)>& max_bits) {
   using Limits = std::numeric_limits<T>;
   Rng rng(5);
   const std::vector<T> ladder = {0,
@@ -226,8 +283,12 @@ void expect_max_bits(Bits (*max_bits)(const T*, size_t)) {
 }
 
 TEST_P(TargetTest, MaxBitsOrdersDenormalsInfinityAndNaN) {
-  expect_max_bits(loops().max_bits_float);
-  expect_max_bits(loops().max_bits_double);
+  expect_max_bits<float, uint32_t>([this](const float* x, size_t n) {
+    uint32_t most = 0;
+    loops().max_bits_float(&x, 1, n, &most);
+    return most;
+  });
+  expect_max_bits<double, uint64_t>(loops().max_bits_double);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, TargetTest, ::testing::ValuesIn(all_loops()),

@@ -70,7 +70,7 @@ int events_descriptor() {
 // it back to the kernel and faulting it in again, page by page.
 void keep_freed_memory() {
 #if defined(__GLIBC__)
-  ::mallopt(M_MMAP_THRESHOLD, 256 << 20);
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
   ::mallopt(M_TRIM_THRESHOLD, 512 << 20);
   ::mallopt(M_TOP_PAD, 16 << 20);
 #endif

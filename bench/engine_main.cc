@@ -1,0 +1,28 @@
+#include <malloc.h>
+
+#include <cstdio>
+#include <cstring>
+
+#include "bench/engine.h"
+
+// bench_engine overhead|population [--smoke]
+int main(int argc, char** argv) {
+  using namespace umbel::bench;
+  // As an app's own main function does.
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  Size size;
+  bool overhead = false;
+  bool population = false;
+  for (int i = 1; i < argc; ++i) {
+    overhead |= std::strcmp(argv[i], "overhead") == 0;
+    population |= std::strcmp(argv[i], "population") == 0;
+    if (std::strcmp(argv[i], "--smoke") == 0) size = {.pairs = 1, .smoke = true};
+  }
+  if (!overhead && !population) {
+    std::fprintf(stderr, "usage: bench_engine overhead|population [--smoke]\n");
+    return 4;
+  }
+  if (overhead) bench_overhead(size);
+  if (population) bench_population(size);
+}

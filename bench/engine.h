@@ -35,5 +35,7 @@ struct Size {
 };
 void bench_overhead(Size size);    // S0, S6
 void bench_population(Size size);  // S5
+// The memory of a process that runs one population, in a process of its own.
+void bench_memory(uint64_t population);
 
 }  // namespace umbel::bench

@@ -1,16 +1,22 @@
 #include <malloc.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "bench/engine.h"
 
 // bench_engine overhead|population [--smoke]
+// bench_engine memory CLIENTS
 int main(int argc, char** argv) {
   using namespace umbel::bench;
   // As an app's own main function does.
   ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
   ::mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  if (argc == 3 && std::strcmp(argv[1], "memory") == 0) {
+    bench_memory(std::strtoull(argv[2], nullptr, 10));
+    return 0;
+  }
   Size size;
   bool overhead = false;
   bool population = false;
@@ -20,7 +26,7 @@ int main(int argc, char** argv) {
     if (std::strcmp(argv[i], "--smoke") == 0) size = {.pairs = 1, .smoke = true};
   }
   if (!overhead && !population) {
-    std::fprintf(stderr, "usage: bench_engine overhead|population [--smoke]\n");
+    std::fprintf(stderr, "usage: bench_engine overhead|population [--smoke], or memory CLIENTS\n");
     return 4;
   }
   if (overhead) bench_overhead(size);

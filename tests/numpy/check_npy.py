@@ -17,38 +17,24 @@ import re
 import subprocess
 import sys
 import tempfile
-import venv
 import warnings
 
 REQUIREMENTS = ["numpy==2.2.6", "safetensors==0.6.2", "ml_dtypes==0.5.1"]
-
-
-def environment():
-    """The folder of the virtual environment with REQUIREMENTS, made if need be."""
-    cache = os.environ.get("UMBEL_TEST_CACHE") or pathlib.Path.home() / ".cache" / "umbel-tests"
-    folder = pathlib.Path(cache) / "venv-numpy"
-    done = folder / "umbel-requirements.txt"
-    if not done.exists() or done.read_text().split() != REQUIREMENTS:
-        print(f"numpy differential: installing {' '.join(REQUIREMENTS)} in {folder}", flush=True)
-        venv.create(folder, clear=True, with_pip=True)
-        command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", *REQUIREMENTS]
-        subprocess.run(command, check=True, timeout=300)
-        done.write_text("\n".join(REQUIREMENTS))
-    return folder
 
 
 def enter_environment():
     """Goes on in the environment's Python; returns there."""
     if os.environ.get("UMBEL_IN_VENV_NUMPY"):
         return
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+    import virtual_environment
     try:
-        folder = environment()
-    except (subprocess.SubprocessError, OSError) as error:
+        python = virtual_environment.python_with("numpy", REQUIREMENTS)
+    except virtual_environment.Unavailable as error:
         print(f"numpy differential: {error}", file=sys.stderr)
         print("SKIPPED: numpy differential (no package registry)")
         sys.exit(77)
     os.environ["UMBEL_IN_VENV_NUMPY"] = "1"
-    python = str(folder / "bin" / "python")
     os.execv(python, [python, *sys.argv])
 
 

@@ -36,7 +36,9 @@ Result<double> read_weight(const MetricRecord& metrics, const FoldOptions& optio
   if (!(weight > 0) || !std::isfinite(weight)) {
     return invalid_argument("{} is {}, expected a positive finite number", name, weight);
   }
-  return std::min(weight, options.weight_max);
+  weight = std::min(weight, options.weight_max);
+  UMBEL_RETURN_IF_ERROR(annotate(check_weight(weight), name));
+  return weight;
 }
 
 bool before(const Failure& a, const Failure& b) {
@@ -58,6 +60,7 @@ Fold::Fold(std::shared_ptr<const ArrayRecord> layout, FoldOptions options)
 }
 
 Result<Fold::Pending> Fold::accept(const Message& reply) const {
+  if (!reply.shared_content()) return invalid_argument("the reply has neither content nor error");
   const RecordDict& content = *reply.shared_content();
   Pending pending{reply.source(), reply.shared_content(), nullptr, first_of<MetricRecord>(content),
                   0};
@@ -68,7 +71,7 @@ Result<Fold::Pending> Fold::accept(const Message& reply) const {
     UMBEL_RETURN_IF_ERROR(require_layout(*pending.arrays, *layout_));
   }
   UMBEL_ASSIGN_OR_RETURN(pending.weight, read_weight(*pending.metrics, options_));
-  UMBEL_RETURN_IF_ERROR(MetricMean::check(*pending.metrics));
+  UMBEL_RETURN_IF_ERROR(MetricMean::check(*pending.metrics, pending.weight));
   return pending;
 }
 
@@ -87,6 +90,7 @@ void Fold::add(const Message& reply) {
 void Fold::count(const Pending& pending) {
   metrics_.add(*pending.metrics, pending.weight);
   ++result_.replies;
+  weight_.add(pending.weight);
   result_.reply_bytes += pending.content->byte_size();
 }
 
@@ -128,6 +132,7 @@ void Fold::merge(Fold&& other) {
     arrays_->merge(*other.arrays_);
   }
   metrics_.merge(other.metrics_);
+  weight_.add(other.weight_);
   result_.replies += other.result_.replies;
   result_.reply_bytes += other.result_.reply_bytes;
   for (const auto& [code, count] : other.result_.failures) result_.failures[code] += count;
@@ -138,8 +143,8 @@ FoldResult Fold::finish(Parallel& parallel) {
   if (arrays_) {
     flush();
     if (arrays_->count()) result_.arrays = *arrays_->finish(parallel);
-    result_.weight = arrays_->weight();
   }
+  result_.weight = weight_.value();
   result_.metrics = metrics_.finish();
   return std::move(result_);
 }

@@ -68,6 +68,7 @@ class Fold {
   FoldOptions options_;
   std::optional<WeightedMean> arrays_;
   MetricMean metrics_;
+  kernel::ExactSum weight_;
   std::vector<Pending> pending_;
   size_t pending_bytes_ = 0;
   FoldResult result_;

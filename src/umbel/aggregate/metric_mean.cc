@@ -1,48 +1,78 @@
 #include "umbel/aggregate/metric_mean.h"
 
+#include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <optional>
+#include <span>
 
 namespace umbel::aggregate {
 
 namespace {
 
 constexpr size_t kNamesMax = 1000;
-constexpr size_t kListMax = 65536;
+constexpr size_t kNumbersMax = 65536;
+constexpr double kTermMax = 0x1p960;  // 2^64 of these are still a finite sum
 
 struct Numbers {
   bool list;
   bool integers;
   std::vector<double> values;
+  std::vector<double> rests = {};  // what values lack: integers beyond 2^53; empty if nothing
 };
+
+Numbers numbers_of_integers(bool list, std::span<const int64_t> x) {
+  Numbers numbers{list, true, std::vector<double>(x.begin(), x.end())};
+  for (size_t i = 0; i != x.size(); ++i) {
+    const auto rest = static_cast<double>(x[i] - static_cast<__int128>(numbers.values[i]));
+    if (rest == 0) continue;
+    numbers.rests.resize(x.size());
+    numbers.rests[i] = rest;
+  }
+  return numbers;
+}
 
 Numbers numbers_of(const MetricValue& value) {
   struct Visitor {
-    Numbers operator()(int64_t x) const { return {false, true, {static_cast<double>(x)}}; }
+    Numbers operator()(int64_t x) const { return numbers_of_integers(false, {&x, 1}); }
     Numbers operator()(double x) const { return {false, false, {x}}; }
-    Numbers operator()(const std::vector<int64_t>& x) const {
-      return {true, true, std::vector<double>(x.begin(), x.end())};
-    }
+    Numbers operator()(const std::vector<int64_t>& x) const { return numbers_of_integers(true, x); }
     Numbers operator()(const std::vector<double>& x) const { return {true, false, x}; }
   };
   return std::visit(Visitor{}, value.base());
 }
 
+// The sum of integers as an integer, if its type can hold it.
+std::optional<int64_t> integer_of(const kernel::ExactSum& sum) {
+  const auto [high, low] = sum.pair();
+  if (std::fabs(high) > 0x1p63) return std::nullopt;
+  const __int128 exact = static_cast<__int128>(high) + static_cast<__int128>(low);
+  if (exact < INT64_MIN || exact > INT64_MAX) return std::nullopt;
+  return static_cast<int64_t>(exact);
+}
+
 }  // namespace
 
-Status MetricMean::check(const MetricRecord& metrics) {
+Status MetricMean::check(const MetricRecord& metrics, double weight) {
   if (metrics.size() > kNamesMax) {
     return invalid_argument("{} metrics in one reply, the limit is {}", metrics.size(), kNamesMax);
   }
+  size_t total = 0;
   for (const auto& [name, value] : metrics) {
     const Numbers numbers = numbers_of(value);
-    if (numbers.values.size() > kListMax) {
-      return invalid_argument("metric \"{}\" has {} numbers, the limit is {}", name,
-                              numbers.values.size(), kListMax);
+    total += numbers.values.size();
+    if (total > kNumbersMax) {
+      return invalid_argument(
+          "metric \"{}\" brings the numbers in one reply to {}, the limit is {}", name, total,
+          kNumbersMax);
     }
     for (const double x : numbers.values) {
       if (!std::isfinite(x)) {
         return invalid_argument("metric \"{}\" is {}, expected a finite number", name, x);
+      }
+      if (std::fabs(x) * std::max(weight, 1.0) > kTermMax) {
+        return invalid_argument("metric \"{}\" is {}, too large to average with weight {}", name, x,
+                                weight);
       }
     }
   }
@@ -64,6 +94,7 @@ void MetricMean::add(const MetricRecord& metrics, double weight) {
     const double factor = name == sum_key_ ? 1 : weight;
     for (size_t i = 0; i != numbers.values.size(); ++i) {
       column.sums[i].add_product(factor, numbers.values[i]);
+      if (!numbers.rests.empty()) column.sums[i].add_product(factor, numbers.rests[i]);
     }
     column.weight.add(factor);
   }
@@ -101,8 +132,9 @@ MetricRecord MetricMean::finish() const {
     }
     if (column.list) {
       metrics.set(name, std::move(values));
-    } else if (summed && column.integers) {
-      metrics.set(name, static_cast<int64_t>(values[0]));
+    } else if (const auto integer =
+                   summed && column.integers ? integer_of(column.sums[0]) : std::nullopt) {
+      metrics.set(name, *integer);
     } else {
       metrics.set(name, values[0]);
     }

@@ -306,13 +306,14 @@ bool BlockSum::fit_loop(double divisor) const {
          std::ranges::all_of(columns_, [&](const Column& c) { return c.fits_loop(divisor); });
 }
 
-void BlockSum::mean(DType dtype, std::byte* out, size_t elements, double divisor) const {
+void BlockSum::mean(DType dtype, std::byte* out, size_t elements,
+                    const kernel::ExactSum::Pair& divisor) const {
   const DenormalMode mode(DenormalMode::kExact);
   const size_t reals = elements * reals_per_element(dtype);
   const bool floats = dtype == DType::kFloat32 || dtype == DType::kComplex64;
   if (columns_.empty()) {
     std::memset(out, 0, elements * size_of(dtype));
-  } else if (floats && fit_loop(divisor)) {
+  } else if (floats && fit_loop(divisor.high)) {
     kernel::Column columns[kColumnsFast];
     std::vector<int64_t> whole[kColumnsFast];
     for (size_t c = 0; c != columns_.size(); ++c) {
@@ -320,7 +321,8 @@ void BlockSum::mean(DType dtype, std::byte* out, size_t elements, double divisor
       if (!sums.overflow.empty()) whole[c] = sums.without_overflow();
       columns[c] = {whole[c].empty() ? sums.hi() : whole[c].data(), sums.lo(), sums.exponent};
     }
-    kernel::loops().mean_float(reinterpret_cast<float*>(out), columns, columns_.size(), reals, divisor);
+    kernel::loops().mean_float(reinterpret_cast<float*>(out), columns, columns_.size(), reals,
+                               divisor.high);
   } else {
     std::vector<FixedPoint> terms(columns_.size());
     for (size_t i = 0; i != reals; ++i) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "umbel/base/buffer.h"
+#include "umbel/kernel/exact_sum.h"
 #include "umbel/record/dtype.h"
 
 namespace umbel::aggregate {
@@ -38,7 +39,8 @@ class BlockSum {
   void forget_empty();
 
   // out[i] = sum[i] / divisor, rounded to dtype: to nearest, ties to even.
-  void mean(DType dtype, std::byte* out, size_t elements, double divisor) const;
+  void mean(DType dtype, std::byte* out, size_t elements,
+            const kernel::ExactSum::Pair& divisor) const;
 
   void clear();
   size_t byte_size() const;

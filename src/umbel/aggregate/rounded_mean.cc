@@ -6,7 +6,6 @@
 #include <limits>
 #include <type_traits>
 
-#include "umbel/kernel/exact_sum.h"
 #include "umbel/record/half.h"
 
 namespace umbel::aggregate {
@@ -30,10 +29,12 @@ T nearest_integer(const Wide& value) {
   const double rest = (high - whole) + low;
   const double step = std::nearbyint(rest);
   auto sum = static_cast<__int128>(whole) + static_cast<__int128>(step);
-  // A tie: `rest` is half a unit, and the even neighbour of the whole sum is meant.
   if (std::fabs(rest) == 0.5) {
     const auto floor = static_cast<__int128>(whole) + (rest < 0 ? -1 : 0);
-    sum = floor & 1 ? floor + 1 : floor;
+    // What the sum of both parts lost says on which side of the tie the value lies; on the tie
+    // itself the even neighbour is meant.
+    const double lost = ((high - whole) - rest) + low;
+    sum = lost > 0 || (lost == 0 && (floor & 1)) ? floor + 1 : floor;
   }
   const __int128 least = std::numeric_limits<T>::min();
   const __int128 most = std::numeric_limits<T>::max();
@@ -75,12 +76,15 @@ Wide sum_of(std::span<const FixedPoint> terms) {
   return {high, low, most.exponent};
 }
 
-Wide divide(const Wide& numerator, double divisor) {
-  const double high = numerator.high / divisor;
-  const double rest = std::fma(-high, divisor, numerator.high) + numerator.low;
-  const double low = rest / divisor;
+Wide divide(const Wide& numerator, const kernel::ExactSum::Pair& divisor) {
+  int exponent = 0;
+  const double first = std::frexp(divisor.high, &exponent);  // no quotient leaves double's range
+  const double second = std::ldexp(divisor.low, -exponent);
+  const double high = numerator.high / first;
+  const double rest = std::fma(-high, first, numerator.high) + (numerator.low - high * second);
+  const double low = rest / first;
   const double sum = high + low;
-  return {sum, (high - sum) + low, numerator.exponent};
+  return {sum, (high - sum) + low, numerator.exponent - exponent};
 }
 
 void store_rounded(DType dtype, std::byte* out, size_t i, const Wide& value) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <span>
 
+#include "umbel/kernel/exact_sum.h"
 #include "umbel/record/dtype.h"
 
 namespace umbel::aggregate {
@@ -23,7 +24,7 @@ struct Wide {
 // The sum of the terms to about 106 bits, whatever cancels.
 Wide sum_of(std::span<const FixedPoint> terms);
 // numerator / divisor to about 100 bits; divisor is finite and not 0.
-Wide divide(const Wide& numerator, double divisor);
+Wide divide(const Wide& numerator, const kernel::ExactSum::Pair& divisor);
 // Writes real number i of a tensor of `dtype`, rounded to nearest with ties to even.  Integers are
 // rounded to the nearest integer and held within their type.
 void store_rounded(DType dtype, std::byte* out, size_t i, const Wide& value);

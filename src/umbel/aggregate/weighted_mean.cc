@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <memory>
 
@@ -30,11 +31,6 @@ void for_each_block(size_t blocks, Parallel& parallel, const F& body) {
   });
 }
 
-Status check_weight(double weight) {
-  if (weight > 0 && std::isfinite(weight)) return absl::OkStatus();
-  return invalid_argument("weight is {}, expected a positive finite number", weight);
-}
-
 double real_at(const Array& array, size_t i) {
   switch (array.dtype()) {
     case DType::kFloat16:
@@ -52,22 +48,28 @@ double real_at(const Array& array, size_t i) {
   }
 }
 
-// Names the first element that the sums refuse.  Only walked after a refusal.
+// Names the first element that is not finite.  Only walked after a refusal.
 Status not_summable(const ArrayRecord& arrays) {
   for (const auto& [name, array] : arrays) {
     const size_t reals = static_cast<size_t>(array.size()) * reals_per_element(array.dtype());
     for (size_t i = 0; i != reals; ++i) {
       const double value = real_at(array, i);
-      if (!std::isfinite(value) || std::fabs(value) > 0x1p800) {
+      if (!std::isfinite(value)) {
         return invalid_argument("array \"{}\": element {} is {}, expected a finite number", name,
                                 i / reals_per_element(array.dtype()), value);
       }
     }
   }
-  return invalid_argument("an array holds values too large to sum with this weight");
+  return invalid_argument("an array holds a number that is not finite");
 }
 
 }  // namespace
+
+Status check_weight(double weight) {
+  if (weight >= kWeightMin && weight <= kWeightMax) return absl::OkStatus();
+  return invalid_argument("weight is {}, expected a positive number from {:.0e} to {:.0e}", weight,
+                          kWeightMin, kWeightMax);
+}
 
 WeightedMean::WeightedMean(const ArrayRecord& layout) : layout_(layout) {
   for (size_t t = 0; t != layout_.size(); ++t) {
@@ -163,7 +165,7 @@ Result<ArrayRecord> WeightedMean::finish(Parallel& parallel) const {
   for (size_t t = 0; t != mean.size(); ++t) {
     outputs.push_back(mean.at(mean.entry(t).first).mutable_bytes().data());
   }
-  const double divisor = weight();
+  const kernel::ExactSum::Pair divisor = weight_.pair();
   for_each_block(blocks_.size(), parallel, [&](size_t b) {
     const Block& block = blocks_[b];
     const DType dtype = layout_.entry(block.tensor).second.dtype();
@@ -189,7 +191,7 @@ Result<ArrayRecord> weighted_mean(std::span<const Addend> addends, Parallel& par
     if (!status.ok()) return annotate(status, fmt::format("update {}", k));
     weight.add(addends[k].weight);
   }
-  const double divisor = weight.value();
+  const kernel::ExactSum::Pair divisor = weight.pair();
   ArrayRecord mean;
   std::atomic<size_t> bad{addends.size()};
   for (const auto& [name, like] : layout) {
@@ -212,7 +214,10 @@ Result<ArrayRecord> weighted_mean(std::span<const Addend> addends, Parallel& par
                        addends[k + j].weight};
         }
         if (const uint32_t refused = sum.add(like.dtype(), {pieces, count}, elements)) {
-          bad = std::min(bad.load(), k + static_cast<size_t>(std::countr_zero(refused)));
+          const size_t index = k + static_cast<size_t>(std::countr_zero(refused));
+          size_t least = bad;
+          while (index < least && !bad.compare_exchange_weak(least, index)) {
+          }
         }
       }
       sum.trim();

@@ -12,7 +12,12 @@
 
 namespace umbel::aggregate {
 
-// One update and its weight: finite and positive.
+// The weights that can be summed: 10^-301 to 10^289.  Beyond, sums of weights could overflow.
+inline constexpr double kWeightMin = 0x1p-1000;
+inline constexpr double kWeightMax = 0x1p960;
+Status check_weight(double weight);  // INVALID_ARGUMENT outside
+
+// One update and its weight.
 struct Addend {
   const ArrayRecord* arrays;
   double weight;
@@ -24,9 +29,12 @@ struct Addend {
 //
 // Error against the exact mean: at most 2^-24 of the element or 2^-46 of the largest magnitude in
 // that tensor, whichever is larger, for float32; half a unit in the last place plus 2^-46 of the
-// largest for the 16-bit floats; 2^-51 or 2^-46 for float64.  Integer arrays are rounded to the
-// nearest integer, ties to even.  Memory: 12 bytes an element (24 for complex types), whatever the
-// number of addends of similar magnitude; at most 17 times that for any addends.
+// largest for the 16-bit floats; 2^-51 or 2^-46 for float64; in each type never asked to be less
+// than half of its least denormal number.  Zero comes out as +0.  Integer arrays are rounded to the
+// nearest integer, ties to even; exactly so where weights are integers below 2^29.  A bool array
+// takes the side of more than half of the weight, false where they are even.  Memory: 12 bytes an
+// element (24 for complex types), whatever the number of addends of similar magnitude; at most 17
+// times that for any addends.
 //
 // One thread at a time; `parallel` splits the arrays, never the addends.
 class WeightedMean {
@@ -35,8 +43,8 @@ class WeightedMean {
   explicit WeightedMean(const ArrayRecord& layout);
 
   // One status for each addend.  INVALID_ARGUMENT, and nothing of that addend is counted, for
-  // another layout, a weight that is not positive and finite, NaN, infinity, or values beyond
-  // 2^900.  A refused addend does not disturb the others.
+  // another layout, a weight that check_weight() refuses, NaN or infinity.  A refused addend does
+  // not disturb the others.
   std::vector<Status> add(std::span<const Addend> addends, Parallel& parallel);
   void merge(const WeightedMean& other);  // of the same layout
   // FAILED_PRECONDITION if nothing was added.
@@ -54,7 +62,6 @@ class WeightedMean {
     size_t elements;
     BlockSum sum;
   };
-  Status check(const Addend& addend) const;
   std::vector<Status> add_some(std::span<const Addend> addends, Parallel& parallel);
   uint32_t add_to(Block& block, std::span<const Addend> addends, double sign) const;
 

@@ -8,6 +8,7 @@ std::vector<Message> Grid::send_and_receive(std::vector<Message> messages, Deadl
   const std::vector<Message> asked = messages;  // shares the contents
   const std::vector<MessageId> ids = push(std::move(messages));
   std::vector<Message> replies = pull(ids, deadline);
+  if (replies.size() != ids.size()) forget(ids);
   std::unordered_map<MessageId, size_t> place;
   for (size_t i = 0; i != replies.size(); ++i) place.emplace(replies[i].metadata().reply_to, i);
   std::vector<Message> ordered;

@@ -42,15 +42,20 @@ class Grid {
 
   // A message for one client, for push().
   virtual Message make_message(std::string type, NodeId node, RecordDict content) = 0;
-  // Hands messages over for delivery and returns their ids at once.  INVALID_ARGUMENT names the
+  // Hands messages over for delivery and returns their ids at once.  One push may have several
+  // messages for a client, which it handles in order; pull (or forget) them before pushing more to
+  // the same client, whose state would otherwise depend on timing.  INVALID_ARGUMENT names the
   // first client that is not there; then none is sent.  RESOURCE_EXHAUSTED when over 100,000
   // messages are under way.
   virtual std::vector<MessageId> push(std::vector<Message> messages) = 0;
   // The replies that are there of those asked for, each given out once.  Waits until all are there
-  // or the deadline has passed; with a deadline of zero it does not wait.
+  // or the deadline has passed; with a deadline of zero it does not wait, nor for messages that
+  // were never pushed, are forgotten, or whose replies were given out before.
   virtual std::vector<Message> pull(std::span<const MessageId> ids, Deadline deadline) = 0;
-  // push() and pull(): clients without a reply in time give an error reply instead.  In the order
-  // of the messages.
+  // Gives up on replies: they are dropped if they come, and what is not begun yet is not done.
+  virtual void forget(std::span<const MessageId> ids) = 0;
+  // push() and pull(), and forget() after the deadline: clients without a reply in time give an
+  // error reply instead.  In the order of the messages.
   std::vector<Message> send_and_receive(std::vector<Message> messages, Deadline deadline = {});
 
   // Sends one content to many clients and folds their replies where they arrive.  Late replies are

@@ -19,6 +19,7 @@ std::string in_words(Range range) {
   const bool high = range.most != kAny.most;
   if (low && high) return fmt::format("{} to {}", range.least, range.most);
   if (high) return fmt::format("at most {}", range.most);
+  if (!low) return "a number";
   return fmt::format(fmt::runtime(range.open ? "a number above {}" : "at least {}"), range.least);
 }
 

@@ -4,17 +4,22 @@
 
 namespace umbel {
 
+void Mailbox::expect(std::span<const MessageId> ids) {
+  absl::MutexLock lock(&mutex_);
+  awaited_.insert(ids.begin(), ids.end());
+}
+
 void Mailbox::put(Message reply) {
   absl::MutexLock lock(&mutex_);
   const MessageId id = reply.metadata().reply_to;
-  replies_.insert_or_assign(id, std::move(reply));
+  if (awaited_.contains(id)) replies_.insert_or_assign(id, std::move(reply));
 }
 
 std::vector<Message> Mailbox::take(std::span<const MessageId> ids, absl::Time until) {
   absl::MutexLock lock(&mutex_);
   auto all_there = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return closed_ || std::ranges::all_of(ids, [&](MessageId id) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-             return replies_.contains(id);
+             return replies_.contains(id) || !awaited_.contains(id);
            });
   };
   mutex_.AwaitWithDeadline(absl::Condition(&all_there), until);
@@ -24,19 +29,28 @@ std::vector<Message> Mailbox::take(std::span<const MessageId> ids, absl::Time un
     if (found == replies_.end()) continue;
     taken.push_back(std::move(found->second));
     replies_.erase(found);
-    --outstanding_;
+    awaited_.erase(id);
   }
   return taken;
 }
 
-void Mailbox::expect(size_t messages) {
+void Mailbox::forget(std::span<const MessageId> ids) {
   absl::MutexLock lock(&mutex_);
-  outstanding_ += messages;
+  for (const MessageId id : ids) {
+    awaited_.erase(id);
+    replies_.erase(id);
+  }
 }
 
 size_t Mailbox::outstanding() const {
   absl::MutexLock lock(&mutex_);
-  return outstanding_;
+  return awaited_.size();
+}
+
+bool Mailbox::awaits_any(std::span<const MessageId> ids) const {
+  absl::MutexLock lock(&mutex_);
+  return std::ranges::any_of(
+      ids, [this](MessageId id) ABSL_NO_THREAD_SAFETY_ANALYSIS { return awaited_.contains(id); });
 }
 
 void Mailbox::close() {
@@ -44,10 +58,28 @@ void Mailbox::close() {
   closed_ = true;
 }
 
-void MessageJob::run(size_t) {
-  for (size_t i = next_.fetch_add(1); i < messages_.size(); i = next_.fetch_add(1)) {
-    mailbox_.put(clients_.handle(messages_[i]));
+MessageJob::MessageJob(VirtualClients& clients, Mailbox& mailbox, std::vector<Message> messages,
+                       std::vector<MessageId> ids)
+    : clients_(clients), mailbox_(mailbox), messages_(std::move(messages)), ids_(std::move(ids)) {
+  const auto client = [](const Message& m) { return m.metadata().destination; };
+  std::ranges::stable_sort(messages_, {}, client);
+  for (size_t i = 0; i != messages_.size(); ++i) {
+    if (i == 0 || client(messages_[i]) != client(messages_[i - 1])) starts_.push_back(i);
   }
+  starts_.push_back(messages_.size());
+}
+
+void MessageJob::run(size_t) {
+  for (size_t c = next_.fetch_add(1); c + 1 < starts_.size(); c = next_.fetch_add(1)) {
+    for (size_t i = starts_[c]; i != starts_[c + 1] && !cancelled_; ++i) {
+      mailbox_.put(clients_.handle(messages_[i]));
+    }
+  }
+}
+
+void MessageJob::cancel() {
+  cancelled_ = true;
+  next_ = starts_.size();
 }
 
 }  // namespace umbel

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 
 #include "umbel/simulation/fold_job.h"
 
@@ -30,7 +31,12 @@ class Simulation::Workers final : public Parallel {
 
   void for_each(size_t count, const std::function<void(size_t)>& piece) override {
     if (count == 0) return;
-    const auto job = std::make_shared<Pieces>(count, piece);
+    const DenormalMode::Mode mode = DenormalMode::current();
+    const std::function<void(size_t)> as_here = [&piece, mode](size_t i) {
+      const DenormalMode same(mode);
+      piece(i);
+    };
+    const auto job = std::make_shared<Pieces>(count, as_here);
     pool_.start(job);
     while (!pool_.wait(*job, absl::InfiniteFuture())) {
     }
@@ -86,6 +92,13 @@ void Simulation::require_client(uint64_t client) const {
                                run_.nodes - 1));
 }
 
+void Simulation::require_distinct(std::vector<uint64_t> nodes) {
+  if (std::ranges::adjacent_find(nodes, std::ranges::greater_equal()) == nodes.end()) return;
+  std::ranges::sort(nodes);
+  const auto twice = std::ranges::adjacent_find(nodes);
+  if (twice != nodes.end()) throw Error(invalid_argument("client {} is asked twice", *twice));
+}
+
 Message Simulation::make_message(std::string type, NodeId node, RecordDict content) {
   require_client(node.value());
   Metadata metadata{.run = run_.id,
@@ -109,11 +122,11 @@ std::vector<MessageId> Simulation::push(std::vector<Message> messages) {
         "replies first",
         mailbox_.outstanding(), messages.size(), kMessagesMax));
   }
-  mailbox_.expect(messages.size());
-  std::erase_if(message_jobs_,
-                [this](const auto& job) { return pool_.wait(*job, absl::InfinitePast()); });
-  message_jobs_.push_back(std::make_shared<MessageJob>(clients_, mailbox_, std::move(messages)));
-  pool_.start(message_jobs_.back());
+  mailbox_.expect(ids);
+  const auto job = std::make_shared<MessageJob>(clients_, mailbox_, std::move(messages), ids);
+  std::erase_if(message_jobs_, [](const auto& known) { return known.expired(); });
+  message_jobs_.push_back(job);
+  pool_.start(job);
   return ids;
 }
 
@@ -121,17 +134,25 @@ std::vector<Message> Simulation::pull(std::span<const MessageId> ids, Deadline d
   require_running();
   std::vector<Message> replies = mailbox_.take(ids, time_limit(deadline));
   require_running();
-  // Clients that are past the deadline must not keep the threads that later messages need.
-  if (deadline && deadline->count() > 0 && replies.size() < ids.size()) {
-    for (const auto& job : message_jobs_) pool_.relieve(*job);
-  }
   return replies;
+}
+
+void Simulation::forget(std::span<const MessageId> ids) {
+  mailbox_.forget(ids);
+  for (const auto& known : message_jobs_) {
+    const auto job = known.lock();
+    if (!job || mailbox_.awaits_any(job->ids())) continue;
+    job->cancel();
+    // Clients that are past their time must not keep the threads that later messages need.
+    pool_.relieve(*job);
+  }
 }
 
 aggregate::FoldResult Simulation::send_and_fold(const Broadcast& broadcast,
                                                 const AggregationPlan& plan, Deadline deadline) {
   require_running();
   for (const uint64_t node : broadcast.nodes) require_client(node);
+  require_distinct(broadcast.nodes);
   const MessageId first(next_message_.fetch_add(broadcast.nodes.size()));
   const auto job =
       std::make_shared<FoldJob>(clients_, run_.id, first, broadcast, plan, pool_.lanes());

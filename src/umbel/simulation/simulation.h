@@ -43,6 +43,7 @@ class Simulation final : public Grid {
   Message make_message(std::string type, NodeId node, RecordDict content) override;
   std::vector<MessageId> push(std::vector<Message> messages) override;
   std::vector<Message> pull(std::span<const MessageId> ids, Deadline deadline) override;
+  void forget(std::span<const MessageId> ids) override;
   aggregate::FoldResult send_and_fold(const Broadcast& broadcast, const AggregationPlan& plan,
                                       Deadline deadline) override;
 
@@ -60,6 +61,7 @@ class Simulation final : public Grid {
   class Workers;
   void require_running() const;
   void require_client(uint64_t client) const;
+  static void require_distinct(std::vector<uint64_t> nodes);
 
   const Run& run_;
   SimulationOptions options_;
@@ -67,7 +69,7 @@ class Simulation final : public Grid {
   Mailbox mailbox_;
   WorkerPool pool_;
   std::unique_ptr<Workers> workers_;
-  std::vector<std::shared_ptr<MessageJob>> message_jobs_;
+  std::vector<std::weak_ptr<MessageJob>> message_jobs_;
   std::atomic<uint64_t> next_message_{1};
   std::atomic<bool> stop_{false};
 };

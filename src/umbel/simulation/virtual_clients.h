@@ -20,7 +20,10 @@ class VirtualClients {
     const uint64_t client = metadata.destination.value();
     // The type tells a client's draws in training from those in evaluation.
     const uint64_t purpose = derive_seed(run_.seed, metadata.type);
-    Context context(run_, metadata.destination, derive_seed(purpose, {metadata.round, client}));
+    // Outside rounds the message's id tells one call from the next.
+    const uint64_t seed = metadata.round ? derive_seed(purpose, {metadata.round, client})
+                                         : derive_seed(purpose, {0, client, metadata.id.value()});
+    Context context(run_, metadata.destination, seed);
     context.state() = states_.take(client);
     Message reply = app_.handle(message, context);
     states_.put(client, std::move(context.state()));

@@ -1,0 +1,491 @@
+#include "umbel/simulation/simulation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "umbel/app/run_rounds.h"
+#include "umbel/record/safetensors.h"
+#include "umbel/strategy/fed_adam.h"
+#include "umbel/strategy/fed_avg.h"
+
+namespace umbel {
+namespace {
+
+using ::testing::HasSubstr;
+using Code = MessageError::Code;
+using std::chrono::milliseconds;
+
+class QuietRuntime final : public Runtime {
+ public:
+  void log(LogLevel, std::optional<NodeId>, std::string_view) override {}
+  void rounds_planned(uint64_t) override {}
+  void round_finished(const RoundReport&) override {}
+  void publish(std::string_view, const MetricRecord&) override {}
+  Status save(std::string_view, const ArrayRecord&) override { return absl::OkStatus(); }
+  void final_model(const ArrayRecord&) override {}
+  Parallel& parallel() override { return serial; }
+  bool stop_requested() const override { return false; }
+  Serial serial;
+};
+
+// Opens once; whoever waits passes then.
+class Gate {
+ public:
+  void open() {
+    absl::MutexLock lock(&mutex_);
+    open_ = true;
+  }
+  void wait() {
+    absl::MutexLock lock(&mutex_);
+    ++waiting_;
+    mutex_.Await(absl::Condition(&open_));
+  }
+  void await_waiting(int clients) {
+    absl::MutexLock lock(&mutex_);
+    const auto there = [&] { return waiting_ >= clients; };
+    mutex_.Await(absl::Condition(&there));
+  }
+
+ private:
+  absl::Mutex mutex_;
+  bool open_ = false;
+  int waiting_ = 0;
+};
+
+ArrayRecord model(size_t n, double x = 0) {
+  return {{"w", Array::copy_of<float>(std::vector<float>(n, static_cast<float>(x)),
+                                      {static_cast<int64_t>(n)})}};
+}
+
+class SimulationTest : public ::testing::Test {
+ protected:
+  SimulationTest() {
+    run.runtime = &runtime;
+    run.nodes = 8;
+  }
+  Simulation& start(size_t threads) {
+    simulation = std::make_unique<Simulation>(app, run, SimulationOptions{.threads = threads});
+    return *simulation;
+  }
+  Broadcast broadcast(std::vector<uint64_t> nodes, std::string type = "train") const {
+    return {std::move(type), 1, std::move(nodes), content};
+  }
+  static AggregationPlan plan() { return {std::make_shared<ArrayRecord>(model(2)), {}}; }
+
+  QuietRuntime runtime;
+  umbel::Run run{.id = RunId(1), .seed = 42};
+  ClientApp app;
+  std::shared_ptr<const RecordDict> content = make_content(model(2, 1), {{"round", 1}});
+  Gate gate;  // outlives the threads that wait at it
+  std::unique_ptr<Simulation> simulation;
+};
+
+Message trained(const Message& m, float x, int64_t examples = 1) {
+  return m.reply({{"w", Array::of<float>({x, x})}}, {{"num-examples", examples}});
+}
+
+TEST_F(SimulationTest, AnyNumberOfThreadsGivesTheSameBytes) {
+  run.nodes = 300;
+  app.train([](const Message& m, Context& c) {
+    Rng rng = c.rng();
+    ArrayRecord arrays = m.arrays();
+    for (float& x : arrays["w"].mutable_view<float>()) x += static_cast<float>(rng.normal());
+    const auto visits =
+        c.state().contains("s") ? std::get<MetricRecord>(c.state()["s"]).integer("visits") + 1 : 1;
+    c.state().set("s", MetricRecord{{"visits", visits}});
+    if (c.partition_id() % 17 == 3) throw std::runtime_error("unlucky");
+    return m.reply(
+        std::move(arrays),
+        {{"num-examples", 1 + rng.below(50)}, {"visits", visits}, {"noise", rng.normal()}});
+  });
+  std::set<std::string> hashes;
+  std::set<std::string> metrics;
+  for (const size_t threads : {1, 2, 3, 8}) {
+    Simulation& grid = start(threads);
+    EXPECT_EQ(grid.threads(), threads);
+    Context context(run);
+    const RoundsResult result =
+        run_rounds(grid, context, fed_adam({.clients_train = 60}), model(5000), {.rounds = 5});
+    hashes.insert(safetensors_sha256(result.arrays));
+    std::string text;
+    for (const RoundReport& report : result.history) {
+      text += fmt::format("{} {} {:a} {:a};", report.clients, report.failures,
+                          report.train.real("noise"), report.train.real("visits"));
+    }
+    metrics.insert(text);
+  }
+  EXPECT_EQ(hashes.size(), 1u);
+  EXPECT_EQ(metrics.size(), 1u) << *metrics.begin();
+}
+
+size_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  size_t total = 0;
+  size_t resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+TEST_F(SimulationTest, AHundredMillionClientsCostNoMemory) {
+  run.nodes = 100'000'000;
+  std::atomic<uint64_t> calls{0};
+  app.train([&](const Message& m, Context& c) {
+    ++calls;
+    return trained(m, static_cast<float>(c.partition_id() % 7));
+  });
+  Simulation& grid = start(2);
+  Context context(run);
+  const size_t before = resident_bytes();
+  run_rounds(grid, context, fed_avg({.clients_train = 10}), model(2), {.rounds = 50});
+  EXPECT_EQ(calls, 500u);
+  EXPECT_LT(resident_bytes(), before + (size_t{16} << 20));
+}
+
+TEST_F(SimulationTest, StateStaysWithItsClientAndOnlyWithThoseThatKeepSome) {
+  app.train([](const Message& m, Context& c) {
+    int64_t count = 0;
+    if (c.state().contains("kept")) count = std::get<MetricRecord>(c.state()["kept"]).integer("n");
+    if (c.partition_id() % 2 == 0) c.state().set("kept", MetricRecord{{"n", count + 1}});
+    EXPECT_TRUE(count == 0 || c.partition_id() % 2 == 0);
+    return trained(m, static_cast<float>(count));
+  });
+  Simulation& grid = start(3);
+  for (int round = 0; round != 4; ++round) {
+    for (const uint64_t node : {0, 1, 6}) {
+      const auto result = grid.send_and_fold(broadcast({node}), plan(), {});
+      EXPECT_EQ(result.arrays["w"].view<float>()[0], node % 2 ? 0 : round);
+    }
+  }
+}
+
+TEST_F(SimulationTest, AllClientsReceiveTheServersModelInOneBuffer) {
+  absl::Mutex mutex;
+  std::set<const std::byte*> pointers;
+  std::set<std::string> hashes;
+  app.train([&](const Message& m, Context&) {
+    absl::MutexLock lock(&mutex);
+    pointers.insert(m.arrays()["w"].bytes().data());
+    hashes.insert(safetensors_sha256(m.arrays()));
+    return trained(m, 0);
+  });
+  Simulation& grid = start(4);
+  Context context(run);
+  const ArrayRecord initial = model(2, 7);
+  run_rounds(grid, context, fed_avg(), initial, {.rounds = 1});
+  EXPECT_EQ(pointers, std::set<const std::byte*>{initial["w"].bytes().data()});
+  EXPECT_EQ(hashes, std::set<std::string>{safetensors_sha256(initial)});
+}
+
+TEST_F(SimulationTest, ClientsThatHangMissTheDeadlineAndNothingElse) {
+  std::atomic<int> ended{0};
+  app.train([&](const Message& m, Context& c) {
+    if (c.partition_id() == 1 || c.partition_id() == 2) {
+      gate.wait();
+      c.state().set("late", MetricRecord{{"n", 1}});
+      ++ended;
+      return trained(m, 1e9f);
+    }
+    if (c.partition_id() == 3) throw std::runtime_error("unwell");
+    return trained(m, 4);
+  });
+  Simulation& grid = start(2);  // both threads get stuck
+  const auto result = grid.send_and_fold(broadcast({1, 2}), plan(), milliseconds(100));
+  EXPECT_EQ(result.replies, 0u);
+  EXPECT_EQ(result.failures.at(Code::kDeadline), 2u);
+  EXPECT_THAT(result.failure_samples[0].error.reason, HasSubstr("no reply within 0.1 s"));
+
+  const auto next = grid.send_and_fold(broadcast({3, 4, 5, 6, 7}), plan(), {});
+  EXPECT_EQ(next.replies, 4u);
+  EXPECT_EQ(next.failures.at(Code::kClientFailed), 1u);
+  EXPECT_EQ(next.arrays, (ArrayRecord{{"w", Array::of<float>({4, 4})}}));
+  gate.open();
+  // The late replies are dropped: nothing of 1e9 in this round, whenever they come.
+  const auto last = grid.send_and_fold(broadcast({4, 5}), plan(), {});
+  EXPECT_EQ(last.arrays, (ArrayRecord{{"w", Array::of<float>({4, 4})}}));
+  EXPECT_TRUE(grid.shut_down(std::chrono::seconds(60)));
+  EXPECT_EQ(ended, 2);
+}
+
+TEST_F(SimulationTest, ADeadlineCountsWhoWasNotBegunAsLate) {
+  app.train([&](const Message& m, Context& c) {
+    if (c.partition_id() == 2) gate.wait();
+    return trained(m, 4);
+  });
+  Simulation& grid = start(1);
+  const auto result = grid.send_and_fold(broadcast({0, 1, 2, 3, 4}), plan(), milliseconds(100));
+  EXPECT_EQ(result.replies, 2u);
+  EXPECT_EQ(result.failures.at(Code::kDeadline), 3u);
+  EXPECT_EQ(result.failure_samples[2].node, NodeId(4));
+  gate.open();
+}
+
+TEST_F(SimulationTest, StoppingEndsARoundAtOnceWithCancelled) {
+  app.train([&](const Message& m, Context&) {
+    gate.wait();
+    return trained(m, 4);
+  });
+  Simulation& grid = start(2);
+  std::jthread stopper([&] {
+    gate.await_waiting(2);
+    grid.request_stop();
+  });
+  const auto code_of = [&](const std::function<void()>& call) {
+    try {
+      call();
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return absl::StatusCode::kOk;
+  };
+  EXPECT_EQ(code_of([&] {
+              grid.send_and_fold(broadcast({0, 1, 2, 3}), plan(), {});
+            }),
+            absl::StatusCode::kCancelled);
+  EXPECT_EQ(code_of([&] { grid.push({}); }), absl::StatusCode::kCancelled);
+  EXPECT_EQ(code_of([&] { grid.pull({}, {}); }), absl::StatusCode::kCancelled);
+  EXPECT_FALSE(grid.shut_down(milliseconds(1)));
+  gate.open();
+  EXPECT_TRUE(grid.shut_down(std::chrono::seconds(60)));
+}
+
+TEST_F(SimulationTest, StoppingEndsAPull) {
+  app.query([&](const Message& m, Context&) {
+    gate.wait();
+    return m.reply(MetricRecord{});
+  });
+  Simulation& grid = start(1);
+  const auto ids = grid.push({grid.make_message("query", NodeId(0), {})});
+  std::jthread stopper([&] {
+    gate.await_waiting(1);
+    grid.request_stop();
+  });
+  EXPECT_THROW(grid.pull(ids, {}), Error);
+  gate.open();
+}
+
+TEST_F(SimulationTest, MessagesArePushedAndPulledOneByOne) {
+  app.query([](const Message& m, Context& c) {
+    return m.reply(MetricRecord{{"id", c.partition_id()}});
+  });
+  Simulation& grid = start(3);
+  std::vector<Message> messages;
+  for (uint64_t node = 0; node != 8; ++node)
+    messages.push_back(grid.make_message("query", NodeId(node), {}));
+  const std::vector<MessageId> ids = grid.push(messages);
+  std::set<int64_t> seen;
+  const auto pull = [&](std::span<const MessageId> some) {
+    for (const Message& reply : grid.pull(some, {})) seen.insert(reply.metrics().integer("id"));
+  };
+  pull(std::span(ids).subspan(4));
+  EXPECT_EQ(seen, (std::set<int64_t>{4, 5, 6, 7}));
+  pull(ids);  // those given out before are not waited for
+  EXPECT_EQ(seen.size(), 8u);
+  EXPECT_TRUE(grid.pull(ids, {}).empty());
+  const MessageId unknown[] = {MessageId(1u << 30)};
+  EXPECT_TRUE(grid.pull(unknown, {}).empty());
+}
+
+TEST_F(SimulationTest, AClientHandlesThePushedMessagesInOrder) {
+  app.query([](const Message& m, Context& c) {
+    const int64_t before =
+        c.state().contains("n") ? std::get<MetricRecord>(c.state()["n"]).integer("n") : 0;
+    c.state().set("n", MetricRecord{{"n", before % 1000 * 10 + m.config().integer("digit")}});
+    return m.reply(std::get<MetricRecord>(c.state()["n"]));
+  });
+  Simulation& grid = start(4);
+  for (int repeat = 0; repeat != 20; ++repeat) {
+    std::vector<Message> messages;
+    for (int64_t digit = 1; digit != 5; ++digit) {
+      for (uint64_t node = 0; node != 6; ++node) {
+        messages.push_back(
+            grid.make_message("query", NodeId(node), {{"c", ConfigRecord{{"digit", digit}}}}));
+      }
+    }
+    const std::vector<Message> replies = grid.send_and_receive(messages);
+    for (uint64_t node = 0; node != 6; ++node) {
+      ASSERT_EQ(replies[18 + node].metrics().integer("n") % 10000, 1234);
+    }
+  }
+}
+
+TEST_F(SimulationTest, EveryMessageOutsideRoundsHasASeedOfItsOwn) {
+  app.query([](const Message& m, Context& c) {
+    return m.reply(MetricRecord{{"seed", static_cast<int64_t>(c.seed() >> 1)}});
+  });
+  std::vector<std::vector<int64_t>> all;
+  for (const size_t threads : {1, 4}) {
+    Simulation& grid = start(threads);
+    std::vector<int64_t> seeds;
+    for (int repeat = 0; repeat != 3; ++repeat) {
+      std::vector<Message> messages;
+      for (uint64_t node = 0; node != 8; ++node)
+        messages.push_back(grid.make_message("query", NodeId(node), {}));
+      for (const Message& reply : grid.send_and_receive(messages))
+        seeds.push_back(reply.metrics().integer("seed"));
+    }
+    EXPECT_EQ(std::set<int64_t>(seeds.begin(), seeds.end()).size(), 24u);
+    all.push_back(seeds);
+  }
+  EXPECT_EQ(all[0], all[1]);
+}
+
+TEST_F(SimulationTest, SendAndReceiveGivesUpAtTheDeadlineAndFreesTheThreads) {
+  app.query([&](const Message& m, Context& c) {
+    if (c.partition_id() < 2) gate.wait();
+    return m.reply(MetricRecord{{"id", c.partition_id()}});
+  });
+  Simulation& grid = start(2);
+  std::vector<Message> messages;
+  for (uint64_t node = 0; node != 4; ++node)
+    messages.push_back(grid.make_message("query", NodeId(node), {}));
+  const std::vector<Message> late = grid.send_and_receive(messages, milliseconds(100));
+  ASSERT_EQ(late.size(), 4u);
+  for (const Message& reply : late) EXPECT_EQ(reply.error().code, Code::kDeadline);
+
+  const std::vector<Message> again{grid.make_message("query", NodeId(6), {})};
+  EXPECT_EQ(grid.send_and_receive(again)[0].metrics().integer("id"), 6);
+  gate.open();
+  EXPECT_TRUE(grid.shut_down(std::chrono::seconds(60)));
+}
+
+TEST_F(SimulationTest, AskingOftenWithShortDeadlinesStartsNoThreads) {
+  app.query([&](const Message& m, Context&) {
+    gate.wait();
+    return m.reply(MetricRecord{});
+  });
+  Simulation& grid = start(1);
+  const auto threads = [] {
+    std::ifstream status("/proc/self/status");
+    std::string word;
+    int count = 0;
+    while (status >> word) {
+      if (word == "Threads:") status >> count;
+    }
+    return count;
+  };
+  const auto ids = grid.push({grid.make_message("query", NodeId(0), {})});
+  gate.await_waiting(1);
+  const int before = threads();
+  for (int i = 0; i != 50; ++i) EXPECT_TRUE(grid.pull(ids, milliseconds(1)).empty());
+  EXPECT_TRUE(grid.pull(ids, milliseconds(0)).empty());
+  EXPECT_EQ(threads(), before);
+  gate.open();
+  EXPECT_EQ(grid.pull(ids, {}).size(), 1u);
+}
+
+TEST_F(SimulationTest, WhatIsUnderWayIsBounded) {
+  app.query([](const Message& m, Context&) { return m.reply(MetricRecord{}); });
+  Simulation& grid = start(1);
+  std::vector<Message> first(50'000, grid.make_message("query", NodeId(0), {}));
+  for (Message& m : first) m = grid.make_message("query", NodeId(0), {});
+  const std::vector<MessageId> ids = grid.push(first);
+  for (Message& m : first) m = grid.make_message("query", NodeId(0), {});
+  first.push_back(grid.make_message("query", NodeId(0), {}));
+  try {
+    grid.push(first);
+    FAIL() << "beyond the limit";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), absl::StatusCode::kResourceExhausted);
+  }
+  grid.forget(ids);
+  EXPECT_EQ(grid.push(first).size(), first.size());
+}
+
+TEST_F(SimulationTest, ClientsThatAreNotThereOrAskedTwiceAreRefused) {
+  app.train([](const Message& m, Context&) { return trained(m, 1); });
+  Simulation& grid = start(1);
+  const auto why = [&](std::vector<uint64_t> nodes) {
+    try {
+      grid.send_and_fold(broadcast(std::move(nodes)), plan(), {});
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(why({1, 8}), HasSubstr("no client 8: the federation has clients 0 to 7"));
+  EXPECT_THAT(why({3, 1, 3}), HasSubstr("client 3 is asked twice"));
+  EXPECT_EQ(why({3, 1, 2}), "");
+  EXPECT_THROW(grid.make_message("query", NodeId(8), {}), Error);
+  run.nodes = 0;
+  EXPECT_THROW(start(1), Error);
+}
+
+TEST_F(SimulationTest, WhatAPlansOwnFunctionThrowsComesOut) {
+  app.train([](const Message& m, Context&) { return trained(m, 1); });
+  Simulation& grid = start(3);
+  AggregationPlan bad = plan();
+  bad.options.weight = [](const MetricRecord& m) { return m.real("absent"); };
+  EXPECT_THROW(grid.send_and_fold(broadcast({0, 1, 2, 3}), bad, {}), Error);
+  EXPECT_EQ(grid.send_and_fold(broadcast({0, 1}), plan(), {}).replies, 2u);
+}
+
+TEST_F(SimulationTest, ReachesTheOptimumOfAConvexTask) {
+  run.nodes = 20;
+  app.train([](const Message& m, Context& c) {
+    const auto k = static_cast<double>(c.partition_id());
+    const double x = m.arrays()["x"].view<double>()[0];
+    return m.reply({{"x", Array::of<double>({x - 0.02 * (k + 1) * (x - k)})}},
+                   {{"num-examples", 1}});
+  });
+  Simulation& grid = start(2);
+  Context context(run);
+  double above = 0;
+  double below = 0;
+  for (int k = 0; k != 20; ++k) {
+    above += (k + 1) * k;
+    below += k + 1;
+  }
+  const RoundsResult result =
+      run_rounds(grid, context, fed_avg(), {{"x", Array::of<double>({100})}}, {.rounds = 200});
+  EXPECT_NEAR(result.arrays["x"].view<double>()[0], above / below, 1e-12);
+}
+
+TEST_F(SimulationTest, ARunInWhichAllClientsFailSaysWhy) {
+  app.train([](const Message&, Context&) -> Message { throw std::runtime_error("no"); });
+  Simulation& grid = start(2);
+  Context context(run);
+  try {
+    run_rounds(grid, context, fed_avg(), model(2), {.rounds = 9});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("0 of 8 clients replied"));
+  }
+}
+
+TEST_F(SimulationTest, TheWorkersRunPiecesWithTheCallersDenormalMode) {
+  Simulation& grid = start(3);
+  for (const auto mode : {DenormalMode::kExact, DenormalMode::kFlush}) {
+    const DenormalMode set(mode);
+    std::atomic<int> same{0};
+    grid.parallel().for_each(20, [&](size_t) { same += DenormalMode::current() == mode; });
+    EXPECT_EQ(same, 20);
+  }
+  EXPECT_THROW(grid.parallel().for_each(5, [](size_t) { throw std::runtime_error("x"); }),
+               std::runtime_error);
+  grid.parallel().for_each(0, [](size_t) { FAIL(); });
+}
+
+TEST_F(SimulationTest, ProgressIsReportedWhileClientsWork) {
+  std::atomic<int> reports{0};
+  app.train([&](const Message& m, Context&) {
+    gate.wait();
+    return trained(m, 1);
+  });
+  Simulation grid(app, run, {.threads = 1, .progress = [&](const Progress& progress) {
+                               EXPECT_EQ(progress.total, 2u);
+                               EXPECT_EQ(progress.phase, "train");
+                               ++reports;
+                               gate.open();
+                             }});
+  grid.send_and_fold(broadcast({0, 1}), plan(), {});
+  EXPECT_GE(reports, 1);
+}
+
+}  // namespace
+}  // namespace umbel

@@ -1,5 +1,6 @@
 #include "umbel/main/run_spec.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "umbel/base/files.h"
@@ -13,6 +14,10 @@ using Json = nlohmann::json;
 constexpr size_t kSpecBytesMax = 1 << 20;
 constexpr uint64_t kThreadsMax = 1024;
 
+bool fits_integer(const Json& json) {
+  return !json.is_number_unsigned() || json.get<uint64_t>() <= INT64_MAX;
+}
+
 template <class T>
 Result<std::vector<T>> list_of(const Json& json) {
   std::vector<T> values;
@@ -22,7 +27,7 @@ Result<std::vector<T>> list_of(const Json& json) {
     } else if constexpr (std::is_same_v<T, std::string>) {
       if (!item.is_string()) return invalid_argument("a list of more than one kind");
     } else if constexpr (std::is_same_v<T, int64_t>) {
-      if (!item.is_number_integer()) return invalid_argument("a list of more than one kind");
+      if (!fits_integer(item)) return invalid_argument("an integer beyond 2^63");
     } else if (!item.is_number()) {
       return invalid_argument("a list of more than one kind");
     }
@@ -32,22 +37,29 @@ Result<std::vector<T>> list_of(const Json& json) {
 }
 
 Result<ConfigValue> list_value(const Json& json) {
-  if (json.empty() || json[0].is_number_float()) return ConfigValue(*list_of<double>(json));
-  if (json[0].is_boolean()) {
+  if (!json.empty() && json[0].is_boolean()) {
     UMBEL_ASSIGN_OR_RETURN(auto values, list_of<bool>(json));
     return ConfigValue(std::move(values));
   }
-  if (json[0].is_string()) {
+  if (!json.empty() && json[0].is_string()) {
     UMBEL_ASSIGN_OR_RETURN(auto values, list_of<std::string>(json));
     return ConfigValue(std::move(values));
   }
-  UMBEL_ASSIGN_OR_RETURN(auto values, list_of<int64_t>(json));
+  if (std::ranges::all_of(json, [](const Json& item) { return item.is_number_integer(); }) &&
+      !json.empty()) {
+    UMBEL_ASSIGN_OR_RETURN(auto values, list_of<int64_t>(json));
+    return ConfigValue(std::move(values));
+  }
+  UMBEL_ASSIGN_OR_RETURN(auto values, list_of<double>(json));
   return ConfigValue(std::move(values));
 }
 
 Result<ConfigValue> config_value(const Json& json) {
   if (json.is_boolean()) return ConfigValue(json.get<bool>());
-  if (json.is_number_integer()) return ConfigValue(json.get<int64_t>());
+  if (json.is_number_integer()) {
+    if (!fits_integer(json)) return invalid_argument("an integer beyond 2^63");
+    return ConfigValue(json.get<int64_t>());
+  }
   if (json.is_number_float()) return ConfigValue(json.get<double>());
   if (json.is_string()) return ConfigValue(json.get<std::string>());
   if (json.is_array()) return list_value(json);

@@ -29,12 +29,12 @@ struct Addend {
 //
 // Error against the exact mean: at most 2^-24 of the element or 2^-46 of the largest magnitude in
 // that tensor, whichever is larger, for float32; half a unit in the last place plus 2^-46 of the
-// largest for the 16-bit floats; 2^-51 or 2^-46 for float64; in each type never asked to be less
-// than half of its least denormal number.  Zero comes out as +0.  Integer arrays are rounded to the
-// nearest integer, ties to even; exactly so where weights are integers below 2^29.  A bool array
-// takes the side of more than half of the weight, false where they are even.  Memory: 12 bytes an
-// element (24 for complex types), whatever the number of addends of similar magnitude; at most 17
-// times that for any addends.
+// largest for the 16-bit floats; 2^-51 or 2^-46 for float64.  Where the mean is denormal,
+// half of the least denormal number comes on top.  Zero comes out as +0.  Integer arrays are
+// rounded to the nearest integer, ties to even; exactly so where weights are integers below 2^29.
+// A bool array takes the side of more than half of the weight, false where they are even.  Memory:
+// 12 bytes an element (24 for complex types), whatever the number of addends of similar magnitude;
+// at most 17 times that for any addends.
 //
 // One thread at a time; `parallel` splits the arrays, never the addends.
 class WeightedMean {

@@ -49,6 +49,14 @@ class Documents(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("does not end", output)
 
+    def test_links_to_files_that_are_not_there_fail(self):
+        code, output = self.check(("text", ""),
+                                  ending="\n```\n[here](page.md#a) [there](https://a.example)\n")
+        self.assertEqual(code, 0, output)
+        code, output = self.check(("text", ""), ending="\n```\n[gone](gone.md)\n")
+        self.assertEqual(code, 1)
+        self.assertIn("page.md:4: a link to gone.md", output)
+
     def test_manifests_are_what_umbel_accepts(self):
         code, output = self.check(("toml", MANIFEST))
         self.assertEqual(code, 0, output)

@@ -13,7 +13,7 @@ namespace umbel::cli {
 
 namespace {
 
-constexpr int64_t kThreadsMax = 4096;
+constexpr int64_t kThreadsMax = 1024;
 constexpr const char* kRun = "The run's number, as `umbel ls` shows it";
 constexpr const char* kLink = "A link profile of config.toml; none: this machine";
 

@@ -1,6 +1,6 @@
 #include "find_run.h"
 
-#include "link.h"
+#include "link_profile.h"
 #include "umbel/base/files.h"
 
 namespace umbel::cli {

@@ -1,5 +1,8 @@
 #include "history.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "json_records.h"
 
 namespace umbel::cli {
@@ -89,23 +92,36 @@ Status History::create_tables() {
                              (home_ / "history.db").string(), found, kSchemaVersion);
 }
 
+std::filesystem::path History::folder_of(int64_t run) const {
+  return home_ / "runs" / std::to_string(run);
+}
+
+// Also not a number whose folder is there: after history.db was moved away, old runs' files are.
+Result<int64_t> History::next_id() {
+  Statement last = database_.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'runs'");
+  int64_t id = last.step() ? last.integer(0) + 1 : 1;
+  UMBEL_RETURN_IF_ERROR(last.status());
+  std::error_code ignored;
+  while (std::filesystem::exists(folder_of(id), ignored)) ++id;
+  return id;
+}
+
 Status History::create(Run& run, const std::vector<Setting>& settings) {
   Transaction transaction(database_);
   UMBEL_RETURN_IF_ERROR(transaction.status());
+  UMBEL_ASSIGN_OR_RETURN(const int64_t id, next_id());
+  const std::string folder = folder_of(id).string();
   Statement insert = database_.prepare(
-      "INSERT INTO runs (app, version, publisher, path, status, error, exit_code, seed, nodes, "
+      "INSERT INTO runs (id, app, version, publisher, path, status, error, exit_code, seed, nodes, "
       "threads, started_ms, ended_ms, seconds, rounds_planned, rounds, clients, failures, "
       "failure_reasons, bytes_down, bytes_up, metrics, model_sha256, report, folder, machine, "
-      "log_lines_dropped, pid, start_ticks, boot) VALUES (?, ?, ?, ?, 'running', '', 0, ?, ?, ?, "
-      "?, 0, 0, 0, 0, 0, 0, '{}', 0, 0, '{}', '', '', '', ?, 0, ?, ?, ?)");
-  insert.bind(run.app).bind(run.version).bind(run.publisher).bind(run.path).bind(run.seed);
-  insert.bind(run.nodes).bind(run.threads).bind(run.started_ms).bind(run.machine);
+      "log_lines_dropped, pid, start_ticks, boot) VALUES (?, ?, ?, ?, ?, 'running', '', 0, ?, ?, "
+      "?, "
+      "?, 0, 0, 0, 0, 0, 0, '{}', 0, 0, '{}', '', '', ?, ?, 0, ?, ?, ?)");
+  insert.bind(id).bind(run.app).bind(run.version).bind(run.publisher).bind(run.path).bind(run.seed);
+  insert.bind(run.nodes).bind(run.threads).bind(run.started_ms).bind(folder).bind(run.machine);
   insert.bind(run.process.pid).bind(run.process.start_ticks).bind(run.process.boot);
   UMBEL_RETURN_IF_ERROR(insert.run());
-  const int64_t id = database_.last_row_id();
-  const std::string folder = (home_ / "runs" / std::to_string(id)).string();
-  Statement place = database_.prepare("UPDATE runs SET folder = ? WHERE id = ?");
-  UMBEL_RETURN_IF_ERROR(place.bind(folder).bind(id).run());
   Statement add = database_.prepare("INSERT INTO settings VALUES (?, ?, ?, ?, ?)");
   for (size_t i = 0; i != settings.size(); ++i) {
     add.bind(id).bind(static_cast<int64_t>(i)).bind(settings[i].key);
@@ -126,7 +142,9 @@ Status History::save(const Run& run, const RunUpdate& update) {
   UMBEL_RETURN_IF_ERROR(add_log(run.id, update.log));
   UMBEL_RETURN_IF_ERROR(add_rest(run.id, update));
   UMBEL_RETURN_IF_ERROR(update_row(run));
-  return transaction.commit();
+  UMBEL_RETURN_IF_ERROR(transaction.commit());
+  utimensat(AT_FDCWD, run.folder.c_str(), nullptr, 0);  // wakes who follows; no harm if it fails
+  return absl::OkStatus();
 }
 
 Status History::add_rounds(int64_t run, const std::vector<RoundEvent>& rounds) {

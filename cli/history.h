@@ -76,7 +76,8 @@ class History {
 
   // Stores a new run with its settings; sets run.id (small, never used twice) and run.folder.
   Status create(Run& run, const std::vector<Setting>& settings);
-  // Adds `update`, and writes the columns of `run` that change, in one transaction.
+  // Adds `update`, and writes the columns of `run` that change, in one transaction.  Then touches
+  // the run's folder: who watches it (IN_ATTRIB) and reads after that sees what was added.
   Status save(const Run& run, const RunUpdate& update);
   Status set_report(int64_t run, const std::string& report);
 
@@ -99,6 +100,8 @@ class History {
   History(Database database, std::filesystem::path home)
       : database_(std::move(database)), home_(std::move(home)) {}
   Status create_tables();
+  std::filesystem::path folder_of(int64_t run) const;
+  Result<int64_t> next_id();
   Status mark_interrupted();
   Status add_rounds(int64_t run, const std::vector<RoundEvent>& rounds);
   Status add_log(int64_t run, const std::vector<LogLine>& lines);

@@ -177,6 +177,18 @@ TEST_F(HistoryTest, TheLogKeepsItsLastLines) {
   EXPECT_EQ(kept.back(), "125000");
 }
 
+TEST_F(HistoryTest, ANewHistoryDoesNotWriteIntoOldRunsFolders) {
+  fs::create_directories(home_ / "runs" / "1");
+  fs::create_directories(home_ / "runs" / "2");
+  History history = open();
+  StoredRun run = new_run("a"), next = new_run("a");
+  ASSERT_TRUE(history.create(run, {}).ok());
+  ASSERT_TRUE(history.create(next, {}).ok());
+  EXPECT_EQ(run.id, 3);
+  EXPECT_EQ(next.id, 4);
+  EXPECT_EQ(history.run(3)->folder, (home_ / "runs" / "3").string());
+}
+
 TEST_F(HistoryTest, ARunThatIsNotThereSaysWhichAre) {
   History history = open();
   EXPECT_EQ(message_of(history.run(4).status()), "run 4: there are no runs yet");

@@ -11,7 +11,6 @@
 #include "progress.h"
 #include "signal_watch.h"
 #include "text_format.h"
-#include "umbel/base/files.h"
 
 namespace umbel::cli {
 
@@ -40,8 +39,8 @@ class LogPrinter {
   Result<int> follow() {
     SignalWatch signals;
     const Descriptor changes(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    if (inotify_add_watch(changes.get(), umbel_home().c_str(), IN_MODIFY | IN_CREATE) < 0) {
-      return unavailable("{}: cannot be watched for changes", umbel_home().string());
+    if (inotify_add_watch(changes.get(), found_.run.folder.c_str(), IN_ATTRIB) < 0) {
+      return unavailable("{}: cannot be watched for changes", found_.run.folder);
     }
     const Descriptor process(open_process(found_.run.process));
     bool ended = process.get() < 0;

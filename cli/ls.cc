@@ -3,7 +3,7 @@
 
 #include "commands.h"
 #include "history.h"
-#include "link.h"
+#include "link_profile.h"
 #include "run_json.h"
 #include "text_format.h"
 #include "umbel/base/files.h"

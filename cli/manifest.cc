@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kManifestBytesMax = 1 << 20;
 constexpr size_t kNameLengthMax = 64;
 constexpr size_t kSettingsMax = 1000;
-constexpr int64_t kThreadsMax = 4096;
+constexpr int64_t kThreadsMax = 1024;
 
 bool is_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 

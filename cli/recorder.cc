@@ -12,7 +12,7 @@ namespace {
 constexpr auto kFlushEvery = std::chrono::milliseconds(100);
 constexpr size_t kLogLinesPending = 5'000;
 constexpr size_t kMessageBytesMax = 16 << 10;
-constexpr size_t kCurveRoundsMax = 1'000'000;
+constexpr size_t kCurveRoundsMax = 20'000;
 
 void add_reasons(FailureReasons& total, const FailureReasons& more) {
   for (const auto& [reason, count] : more) {
@@ -69,8 +69,22 @@ void RunRecorder::on_round(const RoundEvent& round) {
     for (const auto& [name, value] : *metrics) run_.metrics.set(name, value);
   }
   update_.rounds.push_back(round);
-  if (curve_rounds_.size() < kCurveRoundsMax) curve_rounds_.push_back(round);
+  keep_for_curve(round);
   progress_.on_round(run_, round);
+}
+
+// However many rounds there are, the memory for them is bounded.
+void RunRecorder::keep_for_curve(const RoundEvent& round) {
+  if (rounds_seen_++ % stride_ != 0) return;
+  RoundEvent& kept = curve_rounds_.emplace_back();
+  kept.round = round.round;
+  for (const char* name : {"accuracy", "loss"}) {
+    if (const auto value = best_metric(round, name)) kept.server.set(name, *value);
+  }
+  if (curve_rounds_.size() < kCurveRoundsMax) return;
+  for (size_t i = 0; i != kCurveRoundsMax / 2; ++i) curve_rounds_[i] = curve_rounds_[2 * i];
+  curve_rounds_.resize(kCurveRoundsMax / 2);
+  stride_ *= 2;
 }
 
 void RunRecorder::take(const FinishedEvent& finished) {

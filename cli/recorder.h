@@ -24,12 +24,14 @@ class RunRecorder final : public AppListener {
   // Settles status, error and exit code from how the process ended, and writes the rest.
   void finish(const Result<AppOutcome>& outcome);
 
+  // What the curve at the end is drawn from.
   const std::vector<RoundEvent>& curve_rounds() const { return curve_rounds_; }
   // The first failure to write history.
   const Status& history_status() const { return history_status_; }
 
  private:
   void on_round(const RoundEvent& round);
+  void keep_for_curve(const RoundEvent& round);
   void on_log(LogLine line);
   void settle(const AppOutcome& outcome);
   void take(const FinishedEvent& finished);
@@ -40,7 +42,8 @@ class RunRecorder final : public AppListener {
   Run& run_;
   Progress& progress_;
   RunUpdate update_;
-  std::vector<RoundEvent> curve_rounds_;  // every round's metrics, for the curve at the end
+  std::vector<RoundEvent> curve_rounds_;  // loss and accuracy of every `stride_`th round
+  int64_t rounds_seen_ = 0, stride_ = 1;
   int64_t log_sequence_ = 0;
   std::optional<Clock::time_point> flush_at_;
   Status history_status_;

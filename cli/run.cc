@@ -5,7 +5,7 @@
 #include "build_app.h"
 #include "commands.h"
 #include "curve.h"
-#include "link.h"
+#include "link_profile.h"
 #include "machine.h"
 #include "process_identity.h"
 #include "recorder.h"

@@ -100,8 +100,6 @@ Status Database::execute(const char* sql) {
   return code == SQLITE_OK ? absl::OkStatus() : sqlite_error(handle_.get(), file_, code);
 }
 
-int64_t Database::last_row_id() const { return sqlite3_last_insert_rowid(handle_.get()); }
-
 Transaction::Transaction(Database& database)
     : database_(database), status_(database.execute("BEGIN IMMEDIATE")), open_(status_.ok()) {}
 

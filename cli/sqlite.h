@@ -54,7 +54,6 @@ class Database {
 
   Statement prepare(const char* sql) { return Statement(handle_.get(), file_, sql); }
   Status execute(const char* sql);
-  int64_t last_row_id() const;
 
  private:
   struct Close {

@@ -66,7 +66,10 @@ if behaviour in ("wait", "wait-stubborn", "wait-polite"):
     if behaviour == "wait-polite":
         signal.signal(signal.SIGTERM, lambda *_: finish("stopped"))
     play_round(1)
-    open(os.path.join(spec["output"], "waiting"), "w").write(str(os.getpid()))
+    waiting = os.path.join(spec["output"], "waiting")
+    with open(waiting + ".new", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename(waiting + ".new", waiting)
     while True:
         time.sleep(60)
 if behaviour == "chatty":

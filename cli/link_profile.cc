@@ -1,4 +1,4 @@
-#include "link.h"
+#include "link_profile.h"
 
 #include "toml.h"
 #include "umbel/base/files.h"

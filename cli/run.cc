@@ -62,11 +62,9 @@ Run new_run(const Prepared& prepared) {
   return run;
 }
 
-std::string summary(const Run& run) {
-  std::string text = fmt::format("run {}: {}", run.id, run.status);
-  if (!run.error.empty()) text += ": " + terminal_safe(run.error);
-  text += fmt::format("\n  rounds    {} in {}\n  clients   {} trained", run.rounds,
-                      seconds_text(run.seconds), count_text(run.clients));
+std::string figures(const Run& run) {
+  std::string text = fmt::format("\n  rounds    {} in {}\n  clients   {} trained", run.rounds,
+                                 seconds_text(run.seconds), count_text(run.clients));
   if (run.failures > 0) {
     text += fmt::format(", {} failed ({})", count_text(run.failures),
                         reasons_summary(run.failure_reasons));
@@ -81,6 +79,13 @@ std::string summary(const Run& run) {
   if (!metrics.empty()) text += "\n  metrics   " + metrics;
   text += fmt::format("\n  traffic   {} down, {} up on a network", bytes_text(run.bytes_down),
                       bytes_text(run.bytes_up));
+  return text;
+}
+
+std::string summary(const Run& run) {
+  std::string text = fmt::format("run {}: {}", run.id, run.status);
+  if (!run.error.empty()) text += ": " + terminal_safe(run.error);
+  if (run.rounds > 0) text += figures(run);
   if (!run.model_sha256.empty()) text += "\n  model     sha256 " + run.model_sha256;
   if (!run.report.empty()) text += "\n  report    " + run.report;
   return text;

@@ -59,7 +59,8 @@ class Grid {
   std::vector<Message> send_and_receive(std::vector<Message> messages, Deadline deadline = {});
 
   // Sends one content to many clients and folds their replies where they arrive.  Late replies are
-  // not counted; clients without one count as failures (MessageError::Code::kDeadline).
+  // not counted; clients without one count as failures (MessageError::Code::kDeadline).  In a
+  // simulation, where clients wait for a thread, each client's time starts when it does.
   virtual aggregate::FoldResult send_and_fold(const Broadcast& broadcast,
                                               const AggregationPlan& plan,
                                               Deadline deadline = {}) = 0;

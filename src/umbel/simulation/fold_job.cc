@@ -1,7 +1,5 @@
 #include "umbel/simulation/fold_job.h"
 
-#include <algorithm>
-
 namespace umbel {
 
 FoldJob::FoldJob(VirtualClients& clients, RunId run, MessageId first, Broadcast broadcast,
@@ -16,32 +14,36 @@ FoldJob::FoldJob(VirtualClients& clients, RunId run, MessageId first, Broadcast 
   for (size_t i = 0; i != lanes; ++i) lanes_.push_back(std::make_unique<Lane>(plan));
 }
 
-bool FoldJob::take(Lane& lane, uint64_t& index) {
+std::optional<FoldJob::Taken> FoldJob::take(Lane& lane) {
   absl::MutexLock lock(&lane.mutex);
-  if (lane.closed || closed_) return false;
-  index = next_.fetch_add(1, std::memory_order_relaxed);
-  if (index >= broadcast_.nodes.size()) return false;
-  lane.unanswered.assign(1, broadcast_.nodes[index]);
-  return true;
+  if (lane.closed || closed_) return std::nullopt;
+  const uint64_t index = next_.fetch_add(1, std::memory_order_relaxed);
+  if (index >= broadcast_.nodes.size()) return std::nullopt;
+  lane.client = broadcast_.nodes[index];
+  lane.started = Clock::now();
+  return Taken{index, ++lane.turn};
 }
 
-void FoldJob::run(size_t lane_number) {
+bool FoldJob::run(size_t lane_number) {
   Lane& lane = *lanes_[lane_number];
-  uint64_t index = 0;
-  while (take(lane, index)) {
+  while (const auto taken = take(lane)) {
     Metadata metadata = metadata_;
-    metadata.id = MessageId(metadata_.id.value() + index);
-    metadata.destination = NodeId(broadcast_.nodes[index]);
-    fold(lane, clients_.handle(Message(std::move(metadata), broadcast_.content)));
+    metadata.id = MessageId(metadata_.id.value() + taken->index);
+    metadata.destination = NodeId(broadcast_.nodes[taken->index]);
+    if (!fold(lane, *taken, clients_.handle(Message(std::move(metadata), broadcast_.content)))) {
+      return false;
+    }
   }
   absl::MutexLock lock(&lane.mutex);
   if (!lane.closed) lane.fold.flush();
+  return true;
 }
 
-void FoldJob::fold(Lane& lane, const Message& reply) {
+bool FoldJob::fold(Lane& lane, const Taken& taken, const Message& reply) {
   absl::MutexLock lock(&lane.mutex);
-  if (lane.closed) return;  // too late: close() has counted this client as failed
-  lane.unanswered.clear();
+  if (lane.turn != taken.turn) return false;  // given up: it counts as failed
+  if (lane.closed) return true;
+  lane.client.reset();
   try {
     lane.fold.add(reply);
   } catch (...) {
@@ -49,6 +51,31 @@ void FoldJob::fold(Lane& lane, const Message& reply) {
     closed_ = true;
   }
   done_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+std::vector<size_t> FoldJob::expire(Clock::time_point started, std::string_view reason) {
+  std::vector<size_t> lanes;
+  for (size_t i = 0; i != lanes_.size(); ++i) {
+    Lane& lane = *lanes_[i];
+    absl::MutexLock lock(&lane.mutex);
+    if (!lane.client || lane.started >= started) continue;
+    lane.fold.fail(NodeId(*lane.client), {MessageError::Code::kDeadline, std::string(reason)});
+    lane.client.reset();
+    ++lane.turn;
+    lanes.push_back(i);
+  }
+  return lanes;
+}
+
+std::optional<FoldJob::Busy> FoldJob::longest() const {
+  std::optional<Busy> longest;
+  for (const auto& lane : lanes_) {
+    absl::MutexLock lock(&lane->mutex);
+    if (!lane->client || (longest && longest->started <= lane->started)) continue;
+    longest = {*lane->client, lane->started};
+  }
+  return longest;
 }
 
 void FoldJob::cancel() {
@@ -59,26 +86,20 @@ void FoldJob::cancel() {
   }
 }
 
-aggregate::FoldResult FoldJob::close(MessageError::Code code, std::string_view reason) {
+aggregate::FoldResult FoldJob::close() {
   closed_ = true;
-  const uint64_t started =
-      std::min<uint64_t>(next_.exchange(broadcast_.nodes.size()), broadcast_.nodes.size());
-  std::vector<uint64_t> unanswered(broadcast_.nodes.begin() + static_cast<std::ptrdiff_t>(started),
-                                   broadcast_.nodes.end());
   aggregate::Fold* all = nullptr;
   Serial serial;
   for (const auto& lane : lanes_) {
     absl::MutexLock lock(&lane->mutex);
     lane->closed = true;
     if (lane->failure) std::rethrow_exception(lane->failure);
-    std::ranges::copy(lane->unanswered, std::back_inserter(unanswered));
     if (all) {
       all->merge(std::move(lane->fold));
     } else {
       all = &lane->fold;
     }
   }
-  for (const uint64_t node : unanswered) all->fail(NodeId(node), {code, std::string(reason)});
   return all->finish(serial);
 }
 

@@ -4,8 +4,10 @@
 #include <absl/synchronization/mutex.h>
 
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,15 +21,24 @@ namespace umbel {
 // replies of the clients it runs into a partial aggregate of its own.
 class FoldJob final : public WorkerPool::Job {
  public:
+  using Clock = std::chrono::steady_clock;
   FoldJob(VirtualClients& clients, RunId run, MessageId first, Broadcast broadcast,
           AggregationPlan plan, size_t lanes);
 
-  void run(size_t lane) override;
+  bool run(size_t lane) override;
   bool has_work() const override { return !closed_ && next_ < broadcast_.nodes.size(); }
 
-  // Merges what was folded.  Replies that come later are dropped; clients without one count as
-  // failed by `code`.  Rethrows what the plan's own functions threw.
-  aggregate::FoldResult close(MessageError::Code code, std::string_view reason);
+  // Gives up on clients that have been at it since before `started`: they count as failed, whatever
+  // they reply later is dropped, and their lanes, returned here, need new threads.
+  std::vector<size_t> expire(Clock::time_point started, std::string_view reason);
+  // The client that has been at it longest, and since when.
+  struct Busy {
+    uint64_t client;
+    Clock::time_point started;
+  };
+  std::optional<Busy> longest() const;
+  // Merges what was folded.  Rethrows what the plan's own functions threw.
+  aggregate::FoldResult close();
   // No further client is started and no reply counted.
   void cancel();
 
@@ -42,11 +53,19 @@ class FoldJob final : public WorkerPool::Job {
     absl::Mutex mutex;
     aggregate::Fold fold ABSL_GUARDED_BY(mutex);
     bool closed ABSL_GUARDED_BY(mutex) = false;
-    std::vector<uint64_t> unanswered ABSL_GUARDED_BY(mutex);  // the client being run, if any
+    std::optional<uint64_t> client ABSL_GUARDED_BY(mutex);  // that is being run
+    Clock::time_point started ABSL_GUARDED_BY(mutex);
+    uint64_t turn ABSL_GUARDED_BY(mutex) = 0;  // goes up when a client starts or is given up
     std::exception_ptr failure ABSL_GUARDED_BY(mutex);
   };
-  bool take(Lane& lane, uint64_t& index);
-  void fold(Lane& lane, const Message& reply);
+  // A client that a thread has taken: its place in the list, and the lane's turn.
+  struct Taken {
+    uint64_t index;
+    uint64_t turn;
+  };
+  std::optional<Taken> take(Lane& lane);
+  // False if the lane went to another thread meanwhile.
+  bool fold(Lane& lane, const Taken& taken, const Message& reply);
 
   VirtualClients& clients_;
   Metadata metadata_;

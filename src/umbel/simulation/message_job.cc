@@ -69,12 +69,13 @@ MessageJob::MessageJob(VirtualClients& clients, Mailbox& mailbox, std::vector<Me
   starts_.push_back(messages_.size());
 }
 
-void MessageJob::run(size_t) {
+bool MessageJob::run(size_t) {
   for (size_t c = next_.fetch_add(1); c + 1 < starts_.size(); c = next_.fetch_add(1)) {
     for (size_t i = starts_[c]; i != starts_[c + 1] && !cancelled_; ++i) {
       mailbox_.put(clients_.handle(messages_[i]));
     }
   }
+  return true;
 }
 
 void MessageJob::cancel() {

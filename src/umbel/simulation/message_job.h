@@ -46,7 +46,7 @@ class MessageJob final : public WorkerPool::Job {
  public:
   MessageJob(VirtualClients& clients, Mailbox& mailbox, std::vector<Message> messages,
              std::vector<MessageId> ids);
-  void run(size_t lane) override;
+  bool run(size_t lane) override;
   bool has_work() const override { return next_ + 1 < starts_.size(); }
   const std::vector<MessageId>& ids() const { return ids_; }
   // No further message is handled.

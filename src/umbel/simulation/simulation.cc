@@ -12,8 +12,10 @@ namespace umbel {
 
 namespace {
 
-constexpr size_t kMessagesMax = 100'000;  // pushed and not yet pulled
-constexpr absl::Duration kProgressEvery = absl::Milliseconds(100);
+constexpr size_t kMessagesMax = 100'000;                        // pushed and not yet pulled
+constexpr absl::Duration kLookEvery = absl::Milliseconds(100);  // progress, deadlines
+constexpr std::chrono::duration<double> kDeadlineMax{1e9};
+constexpr std::chrono::seconds kSlowClient{60};  // worth a warning
 
 absl::Time time_limit(const Deadline& deadline) {
   return deadline ? absl::Now() + absl::Seconds(deadline->count()) : absl::InfiniteFuture();
@@ -38,7 +40,7 @@ class Simulation::Workers final : public Parallel {
     };
     const auto job = std::make_shared<Pieces>(count, as_here);
     pool_.start(job);
-    while (!pool_.wait(*job, absl::InfiniteFuture())) {
+    while (!pool_.wait(*job, absl::InfiniteDuration())) {
     }
     if (job->failure) std::rethrow_exception(job->failure);
   }
@@ -46,7 +48,7 @@ class Simulation::Workers final : public Parallel {
  private:
   struct Pieces final : WorkerPool::Job {
     Pieces(size_t count, const std::function<void(size_t)>& piece) : count(count), piece(piece) {}
-    void run(size_t) override {
+    bool run(size_t) override {
       for (size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
         try {
           piece(i);
@@ -55,6 +57,7 @@ class Simulation::Workers final : public Parallel {
           if (!failure) failure = std::current_exception();
         }
       }
+      return true;
     }
     bool has_work() const override { return next < count; }
 
@@ -156,26 +159,41 @@ aggregate::FoldResult Simulation::send_and_fold(const Broadcast& broadcast,
   const MessageId first(next_message_.fetch_add(broadcast.nodes.size()));
   const auto job =
       std::make_shared<FoldJob>(clients_, run_.id, first, broadcast, plan, pool_.lanes());
-  const absl::Time start = absl::Now();
-  const absl::Time limit = time_limit(deadline);
   pool_.start(job);
-  bool over = false;
-  while (!over && !stop_ && absl::Now() < limit) {
-    over = pool_.wait(*job, std::min(limit, absl::Now() + kProgressEvery));
-    if (!options_.progress || over) continue;
-    const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
-    options_.progress({job->round(), job->type(), job->done(), job->total(),
-                       static_cast<double>(job->done()) / seconds});
-  }
+  await(*job, deadline);
   if (stop_) {
     job->cancel();
     throw stopped();
   }
-  const std::string late =
-      deadline ? fmt::format("no reply within {} s", deadline->count()) : "no reply";
-  aggregate::FoldResult result = job->close(MessageError::Code::kDeadline, late);
-  if (!over) pool_.relieve(*job);
-  return result;
+  return job->close();
+}
+
+void Simulation::await(FoldJob& job, Deadline deadline) {
+  const auto start = FoldJob::Clock::now();
+  bool warned = false;
+  while (!pool_.wait(
+      job, deadline ? std::min(kLookEvery, absl::Seconds(deadline->count()) / 4) : kLookEvery)) {
+    if (stop_) return;
+    const auto now = FoldJob::Clock::now();
+    if (deadline) {
+      const auto allowed =
+          std::chrono::duration_cast<FoldJob::Clock::duration>(std::min(*deadline, kDeadlineMax));
+      const std::string late = fmt::format("no reply within {} s", deadline->count());
+      for (const size_t lane : job.expire(now - allowed, late)) pool_.relieve(job, lane);
+    } else if (const auto busy = job.longest();
+               !warned && busy && now - busy->started > kSlowClient) {
+      warned = true;
+      run_.runtime->log(
+          LogLevel::kWarn, std::nullopt,
+          fmt::format("round {}: client {} has been at \"{}\" for over {} s; the round waits for "
+                      "it: a strategy with a deadline would not",
+                      job.round(), busy->client, job.type(), kSlowClient.count()));
+    }
+    if (!options_.progress) continue;
+    const double seconds = std::chrono::duration<double>(now - start).count();
+    options_.progress({job.round(), job.type(), job.done(), job.total(),
+                       static_cast<double>(job.done()) / seconds});
+  }
 }
 
 void Simulation::request_stop() {

@@ -14,6 +14,8 @@
 
 namespace umbel {
 
+class FoldJob;
+
 // How far a phase has come.
 struct Progress {
   uint64_t round;
@@ -59,6 +61,7 @@ class Simulation final : public Grid {
 
  private:
   class Workers;
+  void await(FoldJob& job, Deadline deadline);
   void require_running() const;
   void require_client(uint64_t client) const;
   static void require_distinct(std::vector<uint64_t> nodes);

@@ -42,10 +42,15 @@ struct WorkerPool::State {
       ++job->active_;
       self.inside = job.get();
       mutex.Unlock();
-      job->run(self.lane);
+      const bool kept = job->run(self.lane);
       mutex.Lock();
+      if (self.relieved) break;
       self.inside = nullptr;
       --job->active_;
+      // Whoever gave the lane up is about to give it to another thread: not one client more here.
+      auto replaced = [&]()
+                          ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return closing || self.relieved; };
+      if (!kept) mutex.Await(absl::Condition(&replaced));
     }
     --threads;
   }
@@ -77,12 +82,12 @@ void WorkerPool::start(std::shared_ptr<Job> job) {
   state_->jobs.push_back(std::move(job));
 }
 
-bool WorkerPool::wait(const Job& job, absl::Time until) {
+bool WorkerPool::wait(const Job& job, absl::Duration at_most) {
   State& state = *state_;
   absl::MutexLock lock(&state.mutex);
   auto over = [&job] { return !job.has_work() && job.active_ == 0; };
   auto ready = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state.mutex) { return over() || state.woken; };
-  state.mutex.AwaitWithDeadline(absl::Condition(&ready), until);
+  state.mutex.AwaitWithTimeout(absl::Condition(&ready), at_most);
   state.woken = false;
   return over();
 }
@@ -92,11 +97,14 @@ void WorkerPool::wake() {
   state_->woken = true;
 }
 
-void WorkerPool::relieve(const Job& job) {
+void WorkerPool::relieve(Job& job, std::optional<size_t> lane) {
   absl::MutexLock lock(&state_->mutex);
   for (auto& worker : state_->workers) {
-    if (worker->inside != &job) continue;
+    const bool inside = worker->inside == &job;
+    if (lane ? worker->lane != *lane : !inside) continue;
     worker->relieved = true;
+    worker->inside = nullptr;
+    if (inside) --job.active_;
     worker = std::make_shared<State::Worker>(State::Worker{worker->lane});
     ++state_->threads;
     spawn(state_, worker);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 namespace umbel {
 
@@ -21,7 +22,8 @@ class WorkerPool {
   class Job {
    public:
     virtual ~Job() = default;
-    virtual void run(size_t lane) = 0;
+    // False if the lane was given up meanwhile and relieve() is to replace its thread.
+    virtual bool run(size_t lane) = 0;
     virtual bool has_work() const = 0;  // pieces that no thread has taken yet
 
    private:
@@ -36,10 +38,10 @@ class WorkerPool {
   void start(std::shared_ptr<Job> job);
   // Waits until the job has no work left and no thread inside, or wake() is called, or the time is
   // up.  Returns whether the job is over.
-  bool wait(const Job& job, absl::Time until);
-  // Gives the lanes of the threads that are inside the job to new threads.  The old ones end when
-  // they return from it.
-  void relieve(const Job& job);
+  bool wait(const Job& job, absl::Duration at_most);
+  // Gives the lanes of the threads that are inside the job (or that one lane) to new threads.  The
+  // old ones count as out of the job, and end when they return from it.
+  void relieve(Job& job, std::optional<size_t> lane = {});
   // Wakes whoever waits in wait(), once.
   void wake();
 

@@ -42,7 +42,9 @@ std::string sentence(const MetricRecord& skew, std::string_view name, std::strin
 std::string words(const MetricRecord& skew) {
   std::string text = sentence(skew, "clients", "<p>The data lie at <b>", "</b> clients", true);
   if (text.empty()) text = "<p>The data lie at the clients";
-  text += sentence(skew, "sampled-clients", "; these figures are from ", " of them", true);
+  const bool sampled = find_real(skew, "sampled-clients") != find_real(skew, "clients");
+  if (sampled)
+    text += sentence(skew, "sampled-clients", "; these figures are from ", " of them", true);
   text += ". ";
   if (find_real(skew, "size-min") && find_real(skew, "size-max")) {
     text += sentence(skew, "size-min", "A client has <b>", "", true) +

@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kWidth = 560, kHeight = 260;
 constexpr double kLeft = 58, kRight = 14, kTop = 14, kBottom = 34;
-constexpr double kRowHeight = 20;
+constexpr double kRowHeight = 20, kBarWidthMax = 60;
 
 // Steps of 1, 2 or 5 times a power of ten, about `count` of them in the range.
 double nice_step(double range, int count) {
@@ -191,6 +191,7 @@ std::string bar_chart(std::string_view title, const std::vector<Bar>& bars) {
     svg += grid_line(y.at(value, kHeight - kBottom, kTop), tick_text(value, y.step, {}));
   }
   const double room = (kWidth - kLeft - kRight) / static_cast<double>(bars.size());
+  const double wide = std::min(room * 0.76, kBarWidthMax);
   const size_t label_every = std::max<size_t>(1, (bars.size() + 11) / 12);
   for (size_t i = 0; i != bars.size(); ++i) {
     const double value = std::isfinite(bars[i].value) ? std::max(0.0, bars[i].value) : 0;
@@ -199,7 +200,7 @@ std::string bar_chart(std::string_view title, const std::vector<Bar>& bars) {
     svg += fmt::format(
         "<rect class=\"f{}\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" "
         "rx=\"1.5\"><title>{}</title></rect>",
-        bars[i].colour, left + room * 0.12, top, room * 0.76, kHeight - kBottom - top,
+        bars[i].colour, left + (room - wide) / 2, top, wide, kHeight - kBottom - top,
         html_escaped(bars[i].hint));
     if (i % label_every != 0) continue;
     svg +=

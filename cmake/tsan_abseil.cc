@@ -16,6 +16,10 @@ void __tsan_acquire(void* address);
 void __tsan_release(void* address);
 void AnnotateIgnoreReadsBegin(const char* file, int line);
 void AnnotateIgnoreReadsEnd(const char* file, int line);
+
+// A Mutex that goes is taken out of the library's graph for finding deadlocks, which a spin lock
+// inside the library guards.
+const char* __tsan_default_suppressions() { return "race:absl::*GraphCycles\n"; }
 }
 
 namespace {

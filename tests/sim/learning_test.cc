@@ -64,7 +64,7 @@ class Learning : public ::testing::Test {
                             {"accuracy", static_cast<double>(score.correct) / count}});
     });
     bench::Silent silent;
-    Run run{.id = RunId(1), .seed = kSeed, .nodes = kClients, .runtime = &silent};
+    umbel::Run run{.id = RunId(1), .seed = kSeed, .nodes = kClients, .runtime = &silent};
     Simulation simulation(app, run, {});
     return run_rounds(simulation, Context(run), strategy, initial, {.rounds = rounds});
   }

@@ -38,7 +38,9 @@ struct WorkerPool::State {
       };
       mutex.Await(absl::Condition(&called));
       if (closing) break;
+      // Threads inside a job take its pieces without the mutex, so the last may be gone again.
       const std::shared_ptr<Job> job = ready();
+      if (!job) continue;
       ++job->active_;
       self.inside = job.get();
       mutex.Unlock();

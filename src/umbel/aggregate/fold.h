@@ -39,7 +39,7 @@ struct FoldResult {
 class Fold {
  public:
   static constexpr size_t kBatchMax = 8;
-  static constexpr size_t kBatchBytesMax = size_t{8} << 20;
+  static constexpr size_t kBatchBytesMax = size_t{4} << 20;
 
   // `layout`: the arrays that a reply must have; nullptr if only metrics are asked for.
   Fold(std::shared_ptr<const ArrayRecord> layout, FoldOptions options);

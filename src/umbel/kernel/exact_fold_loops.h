@@ -106,19 +106,36 @@ inline __attribute__((always_inline)) void add_float_k(int64_t* __restrict hi,
     source[k] = x[k];
     scale[k] = weight[k];
   }
-  for (size_t i = 0; i < n; ++i) {
-    uint64_t units = 0;
-    uint64_t fractions = 0;
+  const auto add = [&](size_t first, size_t last) __attribute__((always_inline)) {
+    for (size_t i = first; i < last; ++i) {
+      uint64_t units = 0;
+      uint64_t fractions = 0;
 #pragma GCC unroll 8
-    for (size_t k = 0; k < K; ++k) {
-      const double product = scale[k] * static_cast<double>(source[k][i]);
-      const double rounded = product + unit;
-      units += bits_of(rounded);
-      const double rest = product - (rounded - unit);
-      fractions += bits_of(rest + fraction);
+      for (size_t k = 0; k < K; ++k) {
+        const double product = scale[k] * static_cast<double>(source[k][i]);
+        const double rounded = product + unit;
+        units += bits_of(rounded);
+        const double rest = product - (rounded - unit);
+        fractions += bits_of(rest + fraction);
+      }
+      store(hi, lo, i, units - unit_bias, fractions - fraction_bias);
     }
-    store(hi, lo, i, units - unit_bias, fractions - fraction_bias);
+  };
+  // Long arrays are folded a block at a time: this loop computes, the look for the largest that
+  // comes before it waits for memory.  So it asks for the blocks behind these.
+  constexpr size_t kStep = 64;  // four cache lines
+  size_t i = 0;
+  for (; i + kStep <= n; i += kStep) {
+    for (size_t k = 0; k < K; ++k) {
+      // An address past the array's end is never read: a prefetch cannot fault.
+      const uintptr_t behind = reinterpret_cast<uintptr_t>(source[k] + i) + sizeof(float) * n;
+      for (size_t line = 0; line < 4; ++line) {
+        __builtin_prefetch(reinterpret_cast<const void*>(behind + 64 * line), 0, 2);
+      }
+    }
+    add(i, i + kStep);
   }
+  add(i, n);
 }
 
 void add_float(int64_t* hi, uint32_t* lo, size_t n, const float* const* x, const double* weight,

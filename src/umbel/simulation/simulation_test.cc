@@ -237,8 +237,8 @@ TEST_F(SimulationTest, RepliesAtTheVeryDeadlineCountOnceOrFail) {
   });
   Simulation& grid = start(3);
   for (int repeat = 0; repeat != 10; ++repeat) {
-    const auto result = grid.send_and_fold(broadcast({0, 1, 2, 3, 4, 5, 6, 7}),
-                                           plan(), std::chrono::microseconds(1000));
+    const auto result = grid.send_and_fold(broadcast({0, 1, 2, 3, 4, 5, 6, 7}), plan(),
+                                           std::chrono::microseconds(1000));
     EXPECT_EQ(result.replies + result.failure_count(), 8u);
   }
 }
@@ -392,7 +392,7 @@ TEST_F(SimulationTest, AskingOftenWithShortDeadlinesStartsNoThreads) {
   const int before = threads();
   for (int i = 0; i != 50; ++i) EXPECT_TRUE(grid.pull(ids, milliseconds(1)).empty());
   EXPECT_TRUE(grid.pull(ids, milliseconds(0)).empty());
-  EXPECT_EQ(threads(), before);
+  EXPECT_LE(threads(), before);  // one of an earlier test may just have ended
   gate.open();
   EXPECT_EQ(grid.pull(ids, {}).size(), 1u);
 }

@@ -12,7 +12,8 @@ constexpr double kMega = 1 << 20;
 ClientApp softmax_app(const Workload& work) {
   ClientApp app;
   app.train([&work](const Message& message, Context& context) {
-    return message.reply(work.train(message.arrays(), context.partition_id()), {{"num-examples", 60}});
+    return message.reply(work.train(message.arrays(), context.partition_id()),
+                         {{"num-examples", 60}});
   });
   return app;
 }
@@ -21,7 +22,8 @@ ClientApp softmax_app(const Workload& work) {
 
 void bench_memory(uint64_t population) {
   const Workload work = workloads()[0];
-  (void)run_engine(softmax_app(work), work.initial, population, kClients, 5, available_processors());
+  (void)run_engine(softmax_app(work), work.initial, population, kClients, 5,
+                   available_processors());
   print({.id = "S5",
          .what = fmt::format("greatest resident memory, {} clients", population),
          .ours = static_cast<double>(resident_bytes_most()) / kMega,
@@ -36,8 +38,7 @@ void bench_population(Size size) {
   const uint64_t small = 10'000;
   const uint64_t large = 100'000'000;
   const Pairs time = in_turn(
-      size.pairs,
-      [&] { return run_engine(app, work.initial, large, kClients, rounds, threads); },
+      size.pairs, [&] { return run_engine(app, work.initial, large, kClients, rounds, threads); },
       [&] { return run_engine(app, work.initial, small, kClients, rounds, threads); });
   print({.id = "S5",
          .what = "time of a round, 10^8 clients, 1,000 a round",

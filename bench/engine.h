@@ -16,7 +16,8 @@ class Silent final : public Runtime {
   void round_finished(const RoundReport&) override {}
   void publish(std::string_view, const MetricRecord&) override {}
   Status save(std::string_view, const ArrayRecord&) override { return absl::OkStatus(); }
-  void final_model(const ArrayRecord&) override {}
+  void round_model(uint64_t, const ArrayRecord&) override {}
+  void ended_early(std::string_view) override {}
   Parallel& parallel() override { return serial_; }
   bool stop_requested() const override { return false; }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <utility>
 
 namespace umbel::aggregate {
@@ -17,7 +18,11 @@ Result<double> read_weight(const MetricRecord& metrics, const FoldOptions& optio
   std::string name = fmt::format("metric \"{}\"", options.weight_key);
   if (options.weight) {
     name = "weight";
-    weight = options.weight(metrics);
+    try {
+      weight = options.weight(metrics);
+    } catch (const std::exception& error) {
+      return invalid_argument("the strategy's weight function threw: {}", error.what());
+    }
   } else {
     const MetricValue* value = metrics.find(options.weight_key);
     if (!value) {

@@ -12,7 +12,8 @@ namespace umbel {
 struct FoldOptions {
   // The metric of a reply that is its weight.
   std::string weight_key = "num-examples";
-  // A weight made from all metrics of a reply; empty: the metric under `weight_key`.
+  // A weight made from all metrics of a reply; empty: the metric under `weight_key`.  Both hold for
+  // the replies to evaluation as well.  A reply for which it throws is refused, like any bad one.
   std::function<double(const MetricRecord&)> weight;
   // No client counts more than this: larger weights are lowered to it.
   double weight_max = std::numeric_limits<double>::infinity();

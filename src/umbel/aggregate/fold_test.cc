@@ -127,12 +127,16 @@ TEST(FoldTest, WeightsComeFromAFunctionAndAreCapped) {
   EXPECT_THAT(reason(replies[0], {.weight = nan}), HasSubstr("weight is nan"));
 }
 
-TEST(FoldTest, WhatTheWeightFunctionThrowsComesOutAndCountsNothing) {
+TEST(FoldTest, AReplyForWhichTheWeightFunctionThrowsIsRefused) {
   Fold fold(layout(), {.weight = [](const MetricRecord& m) { return m.real("absent"); }});
-  EXPECT_THROW(fold.add(reply(0, arrays(1, 1), {{"num-examples", 1}})), Error);
+  fold.add(reply(0, arrays(1, 1), {{"num-examples", 1}}));
+  fold.add(reply(1, arrays(4, 4), {{"num-examples", 1}, {"absent", 2}}));
   Serial serial;
   const FoldResult result = fold.finish(serial);
-  EXPECT_EQ(result.replies + result.failure_count(), 0u);
+  EXPECT_EQ(result.arrays, arrays(4, 4));
+  EXPECT_EQ(result.failures.at(MessageError::Code::kBadReply), 1u);
+  EXPECT_THAT(result.failure_samples[0].error.reason,
+              HasSubstr("weight function threw: no entry \"absent\""));
 }
 
 TEST(FoldTest, AnyOrderAndMergeTreeGiveTheSameResult) {

@@ -28,13 +28,15 @@ class FakeRuntime final : public Runtime {
     saved[std::string(name)] = arrays;
     return absl::OkStatus();
   }
-  void final_model(const ArrayRecord& arrays) override { model = arrays; }
+  void round_model(uint64_t, const ArrayRecord& arrays) override { model = arrays; }
+  void ended_early(std::string_view reason) override { early = reason; }
   Parallel& parallel() override { return serial; }
   bool stop_requested() const override { return stop; }
 
   absl::Mutex mutex;
   std::vector<std::string> lines;
   uint64_t planned = 0;
+  std::string early;
   std::vector<RoundReport> reports;
   std::map<std::string, MetricRecord> published;
   std::map<std::string, ArrayRecord> saved;

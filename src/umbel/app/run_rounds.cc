@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace umbel {
@@ -25,10 +26,9 @@ class Loop {
     context_.runtime().rounds_planned(options_.rounds);
     if (options_.evaluate && options_.evaluate_initial) report_initial(rounds.global());
     while (!rounds.over()) run_round(rounds);
-    or_throw(rounds.failure());
     result_.arrays = rounds.global();
     result_.rounds = rounds.round();
-    context_.runtime().final_model(result_.arrays);
+    if (result_.rounds < options_.rounds) context_.runtime().ended_early(result_.stopped_because);
     return std::move(result_);
   }
 
@@ -66,7 +66,10 @@ class Loop {
     report.seconds = seconds_since(start);
     const MetricRecord all = all_metrics(report);
     keep(std::move(report));
-    if (const auto reason = or_throw(rounds.round_finished(all))) result_.stopped_because = *reason;
+    if (!rounds.skipped()) context_.runtime().round_model(rounds.round(), rounds.global());
+    const auto reason = rounds.round_finished(all);
+    if (!reason.ok()) throw Error(with_example(reason.status()));
+    if (*reason) result_.stopped_because = **reason;
   }
 
   aggregate::FoldResult send(const Ask& ask, const Rounds& rounds) {
@@ -85,17 +88,34 @@ class Loop {
     for (const auto& [code, count] : fold.failures) {
       report.failure_reasons[std::string(name_of(code))] += count;
     }
-    uint64_t named = 0;
     for (const aggregate::Failure& failure : fold.failure_samples) {
-      if (named++ == kFailuresNamedMax) break;
+      if (report.failure_samples.size() == kFailuresNamedMax) break;
+      report.failure_samples.push_back(
+          {failure.node.value(), std::string(name_of(failure.error.code)), cause(failure)});
+      const RoundReport::Failure& named = report.failure_samples.back();
       context_.log(LogLevel::kWarn, fmt::format("round {}: client {} failed ({}): {}", ask.round,
-                                                failure.node.value(), name_of(failure.error.code),
-                                                failure.error.reason));
+                                                named.node, named.kind, named.reason));
     }
+    if (!report.failure_samples.empty()) example_ = report.failure_samples.front();
     if (fold.failure_count() > kFailuresNamedMax) {
       context_.log(LogLevel::kWarn, fmt::format("round {}: {} more clients failed", ask.round,
                                                 fold.failure_count() - kFailuresNamedMax));
     }
+  }
+
+  // The reason without the client's number, which error replies begin with.
+  static std::string cause(const aggregate::Failure& failure) {
+    const std::string number = fmt::format("client {}: ", failure.node.value());
+    const std::string& reason = failure.error.reason;
+    return reason.starts_with(number) ? reason.substr(number.size()) : reason;
+  }
+
+  // Why a run of failed rounds failed is what its clients said.
+  Status with_example(const Status& status) const {
+    if (status.code() != absl::StatusCode::kAborted || !example_) return status;
+    return Status(status.code(),
+                  fmt::format("{}; for example client {} ({}): {}", message_of(status),
+                              example_->node, example_->kind, example_->reason));
   }
 
   void keep(RoundReport report) {
@@ -108,6 +128,7 @@ class Loop {
   const Context& context_;
   const RoundsOptions& options_;
   RoundsResult result_;
+  std::optional<RoundReport::Failure> example_;  // the latest failure that was named
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "umbel/base/ids.h"
 #include "umbel/base/parallel.h"
@@ -27,6 +28,13 @@ struct RoundReport {
   MetricRecord evaluate;  // federated evaluation; empty without one
   MetricRecord server;    // the app's own evaluation of the global model
   std::string note;       // "skipped: ..."
+  // Some of the failures, those of the least client numbers: at most three.
+  struct Failure {
+    uint64_t node;
+    std::string kind;
+    std::string reason;
+  };
+  std::vector<Failure> failure_samples;
 };
 
 // All of a round's metrics in one record: the server's under their own names, federated
@@ -47,8 +55,12 @@ class Runtime {
   virtual void publish(std::string_view name, const MetricRecord& metrics) = 0;
   // Keeps arrays as a file of the run, .safetensors.
   virtual Status save(std::string_view name, const ArrayRecord& arrays) = 0;
-  // The latest finished global model; kept as model.safetensors if the app saves none by that name.
-  virtual void final_model(const ArrayRecord& arrays) = 0;
+  // The global model after a finished round.  The last one is kept as a file of the run: as
+  // model.safetensors if the app saves none by that name, as model-round-N.safetensors if the run
+  // is stopped or fails.
+  virtual void round_model(uint64_t round, const ArrayRecord& arrays) = 0;
+  // The rounds ended before the planned number, and why.
+  virtual void ended_early(std::string_view reason) = 0;
 
   virtual Parallel& parallel() = 0;
   virtual bool stop_requested() const = 0;

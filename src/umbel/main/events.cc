@@ -84,6 +84,10 @@ void Events::progress(const Progress& progress) {
 }
 
 void Events::round(const RoundReport& report, double elapsed) {
+  Json samples = Json::array();
+  for (const RoundReport::Failure& failure : report.failure_samples) {
+    samples.push_back({{"node", failure.node}, {"kind", failure.kind}, {"reason", failure.reason}});
+  }
   write(dump({{"event", "round"},
               {"round", report.round},
               {"seconds", report.seconds},
@@ -91,6 +95,7 @@ void Events::round(const RoundReport& report, double elapsed) {
               {"clients", report.clients},
               {"failures", report.failures},
               {"failure-reasons", report.failure_reasons},
+              {"failure-samples", samples},
               {"bytes-down", report.bytes_down},
               {"bytes-up", report.bytes_up},
               {"train", to_json(report.train)},
@@ -119,6 +124,7 @@ void Events::finished(const Finished& finished) {
   write(dump({{"event", "finished"},
               {"status", finished.status},
               {"error", finished.error},
+              {"reason", finished.reason},
               {"exit-code", finished.exit_code},
               {"rounds", finished.rounds},
               {"seconds", finished.seconds},

@@ -15,6 +15,7 @@ namespace umbel {
 struct Finished {
   std::string status;  // "completed", "failed", "stopped"
   std::string error;
+  std::string reason;  // why the rounds ended before their planned number; or ""
   int exit_code = 0;
   uint64_t rounds = 0;
   double seconds = 0;

@@ -45,7 +45,7 @@ int LocalRun::run(const ServerApp& server) {
   try {
     Context context(spec_.run);
     server.run(simulation_, context);
-    if (!model_.empty() && finished_.model_sha256.empty()) or_throw(save(kModelName, model_));
+    if (finished_.model_sha256.empty()) save_model();
     if (simulation_.stop_requested()) fail(absl::CancelledError("the run was stopped"));
   } catch (const Error& error) {
     fail(error.status());
@@ -54,6 +54,7 @@ int LocalRun::run(const ServerApp& server) {
   } catch (...) {
     fail(absl::UnknownError("the ServerApp threw something that is not a std::exception"));
   }
+  if (finished_.status != "completed") save_model();
   finished_.seconds = elapsed();
   events_.finished(finished_);
   return finished_.exit_code;
@@ -66,6 +67,24 @@ void LocalRun::fail(const Status& status) {
   finished_.status = stopped ? "stopped" : "failed";
   finished_.error = message_of(status);
   finished_.exit_code = stopped ? kExitStopped : configuration ? kExitConfiguration : kExitFailed;
+}
+
+// The last finished round's model.  Its name says so where it is not the run's result.
+void LocalRun::save_model() {
+  if (model_.empty()) return;
+  const bool completed = finished_.status == "completed";
+  const std::string name =
+      completed ? std::string(kModelName) : fmt::format("model-round-{}.safetensors", model_round_);
+  const Status status = save(name, model_);
+  if (status.ok()) return;
+  if (completed) throw Error(status);
+  log(LogLevel::kWarn, std::nullopt,
+      fmt::format("the last round's model could not be kept: {}", message_of(status)));
+}
+
+void LocalRun::round_model(uint64_t round, const ArrayRecord& arrays) {
+  model_round_ = round;
+  model_ = arrays;
 }
 
 bool LocalRun::shut_down() { return simulation_.shut_down(kShutDownGrace); }
@@ -91,6 +110,7 @@ void LocalRun::publish(std::string_view name, const MetricRecord& metrics) {
 Status LocalRun::save(std::string_view name, const ArrayRecord& arrays) {
   UMBEL_RETURN_IF_ERROR(check_artifact_name(name));
   const std::filesystem::path path = std::filesystem::path(spec_.output) / name;
+  absl::MutexLock lock(&saving_);
   UMBEL_RETURN_IF_ERROR(write_safetensors(path, arrays));
   const std::string hash = safetensors_sha256(arrays);
   if (name == kModelName) finished_.model_sha256 = hash;

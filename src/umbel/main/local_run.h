@@ -1,5 +1,7 @@
 #pragma once
 
+#include <absl/synchronization/mutex.h>
+
 #include <chrono>
 #include <memory>
 #include <string>
@@ -31,18 +33,22 @@ class LocalRun final : public Runtime {
   void round_finished(const RoundReport& report) override;
   void publish(std::string_view name, const MetricRecord& metrics) override;
   Status save(std::string_view name, const ArrayRecord& arrays) override;
-  void final_model(const ArrayRecord& arrays) override { model_ = arrays; }
+  void round_model(uint64_t round, const ArrayRecord& arrays) override;
+  void ended_early(std::string_view reason) override { finished_.reason = reason; }
   Parallel& parallel() override { return simulation_.parallel(); }
   bool stop_requested() const override { return simulation_.stop_requested(); }
 
  private:
   double elapsed() const;
   void fail(const Status& status);
+  void save_model();
 
   RunSpec spec_;
   Events& events_;
   Simulation simulation_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  absl::Mutex saving_;
+  uint64_t model_round_ = 0;  // the last finished round, and its model
   ArrayRecord model_;
   Finished finished_;
 };

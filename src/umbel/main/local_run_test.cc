@@ -117,6 +117,8 @@ TEST_F(LocalRunTest, WhatTheServerAppThrowsIsTheError) {
   EXPECT_EQ(thrown["error"], "the ServerApp threw: no more paper");
   EXPECT_EQ(thrown["rounds"], 1);
   EXPECT_FALSE(std::filesystem::exists(folder / "model.safetensors"));
+  EXPECT_TRUE(read_safetensors(folder / "model-round-1.safetensors").ok()) << "the last good model";
+  EXPECT_EQ(thrown["model-sha256"], "");
 }
 
 TEST_F(LocalRunTest, ThrowingSomethingElseIsAnErrorToo) {

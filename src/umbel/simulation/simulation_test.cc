@@ -28,7 +28,8 @@ class QuietRuntime final : public Runtime {
   void round_finished(const RoundReport&) override {}
   void publish(std::string_view, const MetricRecord&) override {}
   Status save(std::string_view, const ArrayRecord&) override { return absl::OkStatus(); }
-  void final_model(const ArrayRecord&) override {}
+  void round_model(uint64_t, const ArrayRecord&) override {}
+  void ended_early(std::string_view) override {}
   Parallel& parallel() override { return serial; }
   bool stop_requested() const override { return false; }
   Serial serial;
@@ -434,13 +435,21 @@ TEST_F(SimulationTest, ClientsThatAreNotThereOrAskedTwiceAreRefused) {
   EXPECT_THROW(start(1), Error);
 }
 
-TEST_F(SimulationTest, WhatAPlansOwnFunctionThrowsComesOut) {
-  app.train([](const Message& m, Context&) { return trained(m, 1); });
+TEST_F(SimulationTest, AWeightFunctionThatThrowsRefusesThatReplyAlone) {
+  app.train([](const Message& m, Context& c) {
+    MetricRecord metrics{{"num-examples", 1}};
+    if (c.partition_id() != 2) metrics.set("w", 1.0);
+    return m.reply(m.arrays(), std::move(metrics));
+  });
   Simulation& grid = start(3);
   AggregationPlan bad = plan();
-  bad.options.weight = [](const MetricRecord& m) { return m.real("absent"); };
-  EXPECT_THROW(grid.send_and_fold(broadcast({0, 1, 2, 3}), bad, {}), Error);
-  EXPECT_EQ(grid.send_and_fold(broadcast({0, 1}), plan(), {}).replies, 2u);
+  bad.options.weight = [](const MetricRecord& m) { return m.real("w"); };
+  const auto result = grid.send_and_fold(broadcast({0, 1, 2, 3}), bad, {});
+  EXPECT_EQ(result.replies, 3u);
+  ASSERT_EQ(result.failures.at(Code::kBadReply), 1u);
+  EXPECT_EQ(result.failure_samples[0].node, NodeId(2));
+  EXPECT_THAT(result.failure_samples[0].error.reason,
+              HasSubstr("weight function threw: no entry \"w\""));
 }
 
 TEST_F(SimulationTest, ReachesTheOptimumOfAConvexTask) {
@@ -472,7 +481,7 @@ TEST_F(SimulationTest, ARunInWhichAllClientsFailSaysWhy) {
     run_rounds(grid, context, fed_avg(), model(2), {.rounds = 9});
     FAIL();
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("0 of 8 clients replied"));
+    EXPECT_THAT(error.what(), HasSubstr("0 of 8 replies counted"));
   }
 }
 

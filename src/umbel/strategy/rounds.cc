@@ -65,7 +65,7 @@ Status Rounds::train_done(const Folded& folded) {
   UMBEL_RETURN_IF_ERROR(require_counts(folded));
   const uint64_t needed = replies_needed(strategy_.quorum, current_.asked);
   if (folded.replies < needed) {
-    current_.skipped = fmt::format("{} of {} clients replied, {} were needed; {} failed",
+    current_.skipped = fmt::format("{} of {} replies counted, at least {} must; {} failed",
                                    folded.replies, current_.asked, needed, folded.failures);
     ++skipped_in_a_row_;
     phase_ = Phase::kClosing;

@@ -111,7 +111,7 @@ TEST(Rounds, BelowQuorumTheModelStaysAndTheRoundIsSkipped) {
   next(rounds);
   or_throw(rounds.train_done(mean(9, 4, 6)));
   EXPECT_EQ(rounds.global(), model(3));
-  EXPECT_EQ(rounds.skipped(), "4 of 10 clients replied, 5 were needed; 6 failed");
+  EXPECT_EQ(rounds.skipped(), "4 of 10 replies counted, at least 5 must; 6 failed");
   EXPECT_FALSE(rounds.evaluation_due());
   EXPECT_EQ(or_throw(rounds.next()), std::nullopt);
   EXPECT_EQ(or_throw(rounds.round_finished({})), std::nullopt);
@@ -143,7 +143,7 @@ TEST(Rounds, ThreeSkippedRoundsInARowFailTheRun) {
   const Status status = fail_round().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
   EXPECT_EQ(message_of(status),
-            "3 rounds in a row were skipped; round 6: 0 of 10 clients replied, 1 were needed; 10 "
+            "3 rounds in a row were skipped; round 6: 0 of 10 replies counted, at least 1 must; 10 "
             "failed");
   EXPECT_TRUE(rounds.over());
   EXPECT_EQ(rounds.failure(), status);
@@ -263,7 +263,8 @@ TEST(Rounds, AContinuedRunGivesTheSameBits) {
 
 TEST(Rounds, MakeRefusesWhatCouldNotRun) {
   EXPECT_EQ(make_error(fed_avg({.clients_train = 101}), {.rounds = 1}),
-            "strategy fed-avg: train: sampler: count 101 of a population of 100");
+            "strategy fed-avg: train: sampler: count 101 of a population of 100: ask fewer "
+            "clients, or raise the number of nodes");
   EXPECT_EQ(make_error(fed_avg(), {.rounds = 0}),
             "run: rounds 1 to 0, expected to begin at 1 and to end by 2^40");
   EXPECT_EQ(make_error(fed_avg(), {.rounds = 3, .first_round = 4}),

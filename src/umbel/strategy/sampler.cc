@@ -74,7 +74,9 @@ Status Sampler::validate(uint64_t population) const {
   }
   const uint64_t clients = cohort(population);
   if (clients > population) {
-    return invalid_argument("sampler: {} of a population of {}", describe(), population);
+    return invalid_argument(
+        "sampler: {} of a population of {}: ask fewer clients, or raise the number of nodes",
+        describe(), population);
   }
   if (clients > kCohortMax) {
     return invalid_argument("sampler: {} of a population of {} are {} clients, at most 2^28 fit",

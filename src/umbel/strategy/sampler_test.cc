@@ -116,9 +116,12 @@ TEST(Sampler, OnlySamplersThatNeverPickAreSaidToPickNobody) {
 }
 
 TEST(Sampler, ErrorsNameTheRuleAndThePopulation) {
-  EXPECT_EQ(error(Sampler::count(100), 50), "sampler: count 100 of a population of 50");
+  EXPECT_EQ(
+      error(Sampler::count(100), 50),
+      "sampler: count 100 of a population of 50: ask fewer clients, or raise the number of nodes");
   EXPECT_EQ(error(Sampler::fraction(0.1, 20), 10),
-            "sampler: fraction 0.1, at least 20 of a population of 10");
+            "sampler: fraction 0.1, at least 20 of a population of 10: ask fewer clients, or raise "
+            "the number of nodes");
   EXPECT_EQ(error(Sampler::fraction(1.5), 10),
             "sampler: fraction 1.5, at least 1, expected a share from 0 to 1");
   EXPECT_EQ(error(Sampler::poisson(-0.5), 10),

@@ -103,9 +103,11 @@ TEST(Strategy, FedProxTellsClientsMu) {
 
 TEST(Strategy, ValidateNamesStrategyFieldAndValue) {
   EXPECT_EQ(error(fed_avg({.clients_train = 101})),
-            "strategy fed-avg: train: sampler: count 101 of a population of 100");
+            "strategy fed-avg: train: sampler: count 101 of a population of 100: ask fewer "
+            "clients, or raise the number of nodes");
   EXPECT_EQ(error(fed_avg({.clients_evaluate = 101})),
-            "strategy fed-avg: evaluate: sampler: count 101 of a population of 100");
+            "strategy fed-avg: evaluate: sampler: count 101 of a population of 100: ask fewer "
+            "clients, or raise the number of nodes");
   EXPECT_EQ(error(fed_avg({.fraction_train = 0})),
             "strategy fed-avg: train: the sampler picks nobody (fraction 0, at least 0)");
   EXPECT_EQ(error(fed_avg({.weight_key = ""})),

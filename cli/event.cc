@@ -76,6 +76,26 @@ class Fields {
     if (!good) return wrong(name, "at most 100 counts by reason", *json);
     for (const auto& [reason, count] : json->items()) value.emplace_back(reason, count);
   }
+  void samples(const char* name, std::vector<FailureSample>& value) {
+    const Json* json = find(name);
+    if (json == nullptr || json->is_null()) return;
+    if (!json->is_array() || json->size() > kFailureSamplesMax) {
+      return wrong(name, "a list of at most 3 failures", *json);
+    }
+    for (const Json& element : *json) {
+      if (!element.is_object()) return wrong(name, "a list of objects", element);
+      Fields fields(element, event_);
+      FailureSample& sample = value.emplace_back();
+      fields.node("node", sample.node);
+      fields.text("kind", sample.kind);
+      fields.text("reason", sample.reason);
+      if (!fields.status().ok()) {
+        if (status_.ok()) status_ = fields.status();
+        return;
+      }
+      if (sample.reason.size() > kSampleReasonBytesMax) sample.reason.resize(kSampleReasonBytesMax);
+    }
+  }
   void checked(const char* name, const Status& status) {
     if (!status.ok()) fail(name, message_of(status));
   }
@@ -138,6 +158,7 @@ Event round_of(Fields& fields) {
   fields.integer("clients", event.clients);
   fields.integer("failures", event.failures);
   fields.reasons("failure-reasons", event.failure_reasons);
+  fields.samples("failure-samples", event.failure_samples);
   fields.integer("bytes-down", event.bytes_down);
   fields.integer("bytes-up", event.bytes_up);
   fields.metrics("train", event.train);
@@ -180,6 +201,7 @@ Event finished_of(Fields& fields) {
   FinishedEvent event;
   fields.one_of("status", event.status, {"completed", "failed", "stopped"});
   fields.text("error", event.error);
+  fields.text("reason", event.reason);
   fields.integer("exit-code", event.exit_code, 0, 255);
   fields.integer("rounds", event.rounds, 0, kRoundsMax);
   fields.real("seconds", event.seconds);

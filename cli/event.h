@@ -15,6 +15,12 @@ namespace umbel::cli {
 // specifies it.  A reason with its count, in the order in which reasons came.
 using FailureReasons = std::vector<std::pair<std::string, int64_t>>;
 
+// One client's failure: which client, of which kind, and what it said.
+struct FailureSample {
+  int64_t node = -1;  // -1: no node
+  std::string kind, reason;
+};
+
 struct StartedEvent {
   int64_t nodes = 0, threads = 0;
 };
@@ -32,6 +38,7 @@ struct RoundEvent {
   double seconds = 0, elapsed = 0;
   int64_t clients = 0, failures = 0;
   FailureReasons failure_reasons;
+  std::vector<FailureSample> failure_samples;
   int64_t bytes_down = 0, bytes_up = 0;
   MetricRecord train, evaluate, server;
   std::string note;
@@ -52,6 +59,7 @@ struct ArtifactEvent {
 };
 struct FinishedEvent {
   std::string status, error;
+  std::string reason;  // why the run ended before its planned rounds; "": it did not
   int64_t exit_code = 0, rounds = 0;
   double seconds = 0;
   int64_t clients = 0, failures = 0;
@@ -63,7 +71,9 @@ struct UnknownEvent {};
 using Event = std::variant<UnknownEvent, StartedEvent, RoundsEvent, ProgressEvent, RoundEvent,
                            LogEvent, RecordEvent, ArtifactEvent, FinishedEvent>;
 
-constexpr size_t kEventBytesMax = 16 << 20;  // one line
+constexpr size_t kEventBytesMax = 16 << 20;     // one line
+constexpr size_t kFailureSamplesMax = 3;        // of one round
+constexpr size_t kSampleReasonBytesMax = 1000;  // the rest of a sample's reason is cut
 
 // Checks one line from an app; nothing in it is trusted.  INVALID_ARGUMENT names the event, the
 // field, what was expected and what came.  An event of an unknown name is UnknownEvent; unknown

@@ -30,6 +30,7 @@ TEST(Event, RoundHasAllItsFields) {
   const auto round = parsed<RoundEvent>(
       R"({"event":"round","round":3,"seconds":0.5,"elapsed":1.5,"clients":98,"failures":2,)"
       R"("failure-reasons":{"client-failed":2},"bytes-down":10,"bytes-up":20,)"
+      R"("failure-samples":[{"node":3,"kind":"client-failed","reason":"boom"},{}],)"
       R"("train":{"loss":1.25,"shares":[1,2.5]},"evaluate":{},"server":{"accuracy":null,"n":7},)"
       R"("note":"skipped: x"})");
   EXPECT_EQ(round.round, 3);
@@ -38,6 +39,11 @@ TEST(Event, RoundHasAllItsFields) {
   EXPECT_EQ(round.clients, 98);
   EXPECT_EQ(round.failures, 2);
   EXPECT_THAT(round.failure_reasons, testing::ElementsAre(testing::Pair("client-failed", 2)));
+  ASSERT_EQ(round.failure_samples.size(), 2u);
+  EXPECT_EQ(round.failure_samples[0].node, 3);
+  EXPECT_EQ(round.failure_samples[0].kind, "client-failed");
+  EXPECT_EQ(round.failure_samples[0].reason, "boom");
+  EXPECT_EQ(round.failure_samples[1].node, -1);
   EXPECT_EQ(round.bytes_down, 10);
   EXPECT_EQ(round.bytes_up, 20);
   EXPECT_EQ(round.train.real("loss"), 1.25);
@@ -72,6 +78,18 @@ TEST(Event, EveryOtherKindIsRead) {
   EXPECT_EQ(
       parsed<FinishedEvent>(R"({"event":"finished","status":"failed","exit-code":4})").exit_code,
       4);
+  EXPECT_EQ(parsed<FinishedEvent>(
+                R"({"event":"finished","status":"completed","reason":"accuracy reached 0.9"})")
+                .reason,
+            "accuracy reached 0.9");
+}
+
+TEST(Event, ASampleOfFailuresIsHeldToItsLimits) {
+  const auto round = parsed<RoundEvent>(
+      R"({"event":"round","round":1,"failure-samples":[{"node":null,"reason":")" +
+      std::string(5000, 'x') + "\"}]}");
+  ASSERT_EQ(round.failure_samples.size(), 1u);
+  EXPECT_EQ(round.failure_samples[0].reason, std::string(kSampleReasonBytesMax, 'x'));
 }
 
 TEST(Event, UnknownEventsAndFieldsAreIgnored) {
@@ -97,6 +115,12 @@ TEST(Event, WhatIsMalformedIsNamed) {
       {R"({"event":"round","round":1,"train":{"loss":"low"}})",
        "event \"round\": train: metric \"loss\": expected a number"},
       {R"({"event":"round","round":1,"failure-reasons":[1]})", "event \"round\": failure-reasons"},
+      {R"({"event":"round","round":1,"failure-samples":[{},{},{},{}]})",
+       "event \"round\": failure-samples: expected a list of at most 3 failures"},
+      {R"({"event":"round","round":1,"failure-samples":["x"]})",
+       "event \"round\": failure-samples: expected a list of objects, got string"},
+      {R"({"event":"round","round":1,"failure-samples":[{"node":"x"}]})",
+       "event \"round\": node: expected an integer, got string"},
       {R"({"event":"log","side":"elsewhere","message":"m"})",
        "event \"log\": side: expected one of"},
       {R"({"event":"finished","status":"fine"})", "event \"finished\": status: expected one of"},

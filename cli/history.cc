@@ -9,7 +9,7 @@ namespace umbel::cli {
 
 namespace {
 
-constexpr int64_t kSchemaVersion = 1;
+constexpr int64_t kSchemaVersion = 2;
 constexpr int64_t kLogLinesSlack = 10'000;  // so that trimming is rare
 
 constexpr const char* kSchema = R"sql(
@@ -47,6 +47,13 @@ CREATE TABLE artifacts (
 PRAGMA user_version = 1;
 )sql";
 
+// What a history of version 1 lacks; a new one goes the same way.
+constexpr const char* kUpgradeToTwo = R"sql(
+ALTER TABLE runs ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE rounds ADD COLUMN failure_samples TEXT NOT NULL DEFAULT '[]';
+PRAGMA user_version = 2;
+)sql";
+
 Status make_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -79,11 +86,12 @@ Status History::create_tables() {
     return found;
   };
   UMBEL_ASSIGN_OR_RETURN(int64_t found, version());
-  if (found == 0) {
+  if (found == 0 || found == 1) {
     Transaction transaction(database_);
     UMBEL_RETURN_IF_ERROR(transaction.status());
     UMBEL_ASSIGN_OR_RETURN(found, version());  // another program may have been quicker
     if (found == 0) UMBEL_RETURN_IF_ERROR(database_.execute(kSchema));
+    if (found <= 1) UMBEL_RETURN_IF_ERROR(database_.execute(kUpgradeToTwo));
     UMBEL_RETURN_IF_ERROR(transaction.commit());
     UMBEL_ASSIGN_OR_RETURN(found, version());
   }
@@ -150,12 +158,13 @@ Status History::save(const Run& run, const RunUpdate& update) {
 Status History::add_rounds(int64_t run, const std::vector<RoundEvent>& rounds) {
   if (rounds.empty()) return absl::OkStatus();
   Statement add = database_.prepare(
-      "INSERT OR REPLACE INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "INSERT OR REPLACE INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   for (const RoundEvent& round : rounds) {
     add.bind(run).bind(round.round).bind(round.seconds).bind(round.elapsed).bind(round.clients);
     add.bind(round.failures).bind(reasons_text(round.failure_reasons));
     add.bind(round.bytes_down).bind(round.bytes_up).bind(metrics_text(round.train));
     add.bind(metrics_text(round.evaluate)).bind(metrics_text(round.server)).bind(round.note);
+    add.bind(samples_text(round.failure_samples));
     UMBEL_RETURN_IF_ERROR(add.run());
   }
   return absl::OkStatus();
@@ -199,12 +208,12 @@ Status History::update_row(const Run& run) {
       "UPDATE runs SET status = ?, error = ?, exit_code = ?, nodes = ?, threads = ?, "
       "ended_ms = ?, seconds = ?, rounds_planned = ?, rounds = ?, clients = ?, failures = ?, "
       "failure_reasons = ?, bytes_down = ?, bytes_up = ?, metrics = ?, model_sha256 = ?, "
-      "log_lines_dropped = ? WHERE id = ?");
+      "log_lines_dropped = ?, reason = ? WHERE id = ?");
   update.bind(run.status).bind(run.error).bind(run.exit_code).bind(run.nodes).bind(run.threads);
   update.bind(run.ended_ms).bind(run.seconds).bind(run.rounds_planned).bind(run.rounds);
   update.bind(run.clients).bind(run.failures).bind(reasons_text(run.failure_reasons));
   update.bind(run.bytes_down).bind(run.bytes_up).bind(metrics_text(run.metrics));
-  update.bind(run.model_sha256).bind(run.log_lines_dropped).bind(run.id);
+  update.bind(run.model_sha256).bind(run.log_lines_dropped).bind(run.reason).bind(run.id);
   return update.run();
 }
 

@@ -27,6 +27,7 @@ struct Run {
   std::string app, version, publisher, path;
   std::string status = "running";  // running, completed, failed, stopped
   std::string error;
+  std::string reason;  // why it ended before its planned rounds; "": it did not
   int64_t exit_code = 0;
   int64_t seed = 1, nodes = 0, threads = 0;
   int64_t started_ms = 0, ended_ms = 0;

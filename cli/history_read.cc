@@ -11,7 +11,7 @@ constexpr const char* kRunColumns =
     "SELECT id, app, version, publisher, path, status, error, exit_code, seed, nodes, threads, "
     "started_ms, ended_ms, seconds, rounds_planned, rounds, clients, failures, failure_reasons, "
     "bytes_down, bytes_up, metrics, model_sha256, report, folder, machine, log_lines_dropped, "
-    "pid, start_ticks, boot FROM runs ";
+    "pid, start_ticks, boot, reason FROM runs ";
 
 Run run_of(const Statement& row) {
   Run run;
@@ -40,6 +40,7 @@ Run run_of(const Statement& row) {
   run.process.pid = row.integer(column++);
   run.process.start_ticks = row.integer(column++);
   run.process.boot = row.text(column++);
+  run.reason = row.text(column++);
   return run;
 }
 
@@ -57,6 +58,7 @@ RoundEvent round_of(const Statement& row) {
   round.evaluate = metrics_from_text(row.text(9));
   round.server = metrics_from_text(row.text(10));
   round.note = row.text(11);
+  round.failure_samples = samples_from_text(row.text(12));
   return round;
 }
 
@@ -110,7 +112,7 @@ Result<Run> History::run(int64_t id) {
 Result<std::vector<RoundEvent>> History::rounds(int64_t run) {
   Statement select = database_.prepare(
       "SELECT round, seconds, elapsed, clients, failures, failure_reasons, bytes_down, bytes_up, "
-      "train, evaluate, server, note FROM rounds WHERE run = ? ORDER BY round");
+      "train, evaluate, server, note, failure_samples FROM rounds WHERE run = ? ORDER BY round");
   select.bind(run);
   std::vector<RoundEvent> rounds;
   while (select.step()) rounds.push_back(round_of(select));

@@ -45,6 +45,7 @@ class HistoryTest : public testing::Test {
     event.clients = 5;
     event.train = {{"loss", loss}};
     event.failure_reasons = {{"client-failed", 2}};
+    event.failure_samples = {{4, "client-failed", "boom"}};
     event.note = "n";
     return event;
   }
@@ -84,6 +85,7 @@ TEST_F(HistoryTest, EverythingComesBackAfterTheFileIsOpenedAgain) {
     EXPECT_TRUE(fs::is_directory(run.folder));
     run.status = "completed";
     run.rounds = 2;
+    run.reason = "accuracy reached 0.5, target 0.5";
     run.metrics = {{"accuracy", 0.5}};
     RunUpdate update;
     update.rounds = {round(1, 0.75), round(2, 0.5)};
@@ -99,11 +101,16 @@ TEST_F(HistoryTest, EverythingComesBackAfterTheFileIsOpenedAgain) {
   EXPECT_EQ(found->app, "one");
   EXPECT_EQ(found->status, "completed");
   EXPECT_EQ(found->metrics, run.metrics);
+  EXPECT_EQ(found->reason, run.reason);
   EXPECT_EQ(found->report, "/r.html");
   EXPECT_EQ(found->folder, run.folder);
   const auto rounds = history.rounds(1);
   ASSERT_EQ(rounds->size(), 2u);
   EXPECT_EQ((*rounds)[0].train.real("loss"), 0.75);
+  ASSERT_EQ((*rounds)[0].failure_samples.size(), 1u);
+  EXPECT_EQ((*rounds)[0].failure_samples[0].node, 4);
+  EXPECT_EQ((*rounds)[0].failure_samples[0].kind, "client-failed");
+  EXPECT_EQ((*rounds)[0].failure_samples[0].reason, "boom");
   EXPECT_EQ((*rounds)[1].failure_reasons, (FailureReasons{{"client-failed", 2}}));
   EXPECT_EQ(history.records(1)->front().metrics.integer("clients"), 7);
   EXPECT_EQ(history.artifacts(1)->front().name, "model");
@@ -213,6 +220,30 @@ TEST_F(HistoryTest, AFileThatIsNoDatabaseIsNamedAndLeftAlone) {
   EXPECT_EQ(history.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(message_of(history.status()), testing::HasSubstr("history.db"));
   EXPECT_EQ(fs::file_size(home_ / "history.db"), text.size());
+}
+
+TEST_F(HistoryTest, AHistoryOfVersionOneIsBroughtUpToDate) {
+  StoredRun run = new_run("old");
+  {
+    History history = open();
+    ASSERT_TRUE(history.create(run, {}).ok());
+    ASSERT_TRUE(history.save(run, {{round(1, 0.5)}, {}, {}, {}}).ok());
+  }
+  {
+    auto database = Database::open(home_ / "history.db");
+    ASSERT_TRUE(database.ok());
+    ASSERT_TRUE(database
+                    ->execute("ALTER TABLE runs DROP COLUMN reason;"
+                              "ALTER TABLE rounds DROP COLUMN failure_samples;"
+                              "PRAGMA user_version = 1;")
+                    .ok());
+  }
+  History history = open();
+  EXPECT_EQ(history.run(1)->app, "old");
+  EXPECT_EQ(history.run(1)->reason, "");
+  EXPECT_TRUE(history.rounds(1)->at(0).failure_samples.empty());
+  ASSERT_TRUE(history.save(run, {{round(2, 0.25)}, {}, {}, {}}).ok());
+  EXPECT_EQ(history.rounds(1)->at(1).failure_samples.at(0).node, 4);
 }
 
 TEST_F(HistoryTest, AnotherFormatIsRefused) {

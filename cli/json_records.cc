@@ -107,6 +107,16 @@ Json json_of(const FailureReasons& reasons) {
   return object;
 }
 
+Json json_of(const std::vector<FailureSample>& samples) {
+  Json list = Json::array();
+  for (const FailureSample& sample : samples) {
+    list.push_back({{"node", sample.node < 0 ? Json(nullptr) : Json(sample.node)},
+                    {"kind", sample.kind},
+                    {"reason", sample.reason}});
+  }
+  return list;
+}
+
 Result<MetricRecord> metrics_of(const Json& object) {
   if (!object.is_object()) {
     return invalid_argument("expected metrics by name, got {}", object.type_name());
@@ -149,6 +159,26 @@ FailureReasons reasons_from_text(std::string_view text) {
     if (count.is_number_integer()) reasons.emplace_back(reason, count.get<int64_t>());
   }
   return reasons;
+}
+
+std::string samples_text(const std::vector<FailureSample>& samples) {
+  return text_of(json_of(samples));
+}
+
+std::vector<FailureSample> samples_from_text(std::string_view text) {
+  std::vector<FailureSample> samples;
+  const Json json = parse_json(text);
+  if (!json.is_array()) return samples;
+  for (const Json& element : json) {
+    if (!element.is_object()) continue;
+    FailureSample& sample = samples.emplace_back();
+    for (const auto& [name, value] : element.items()) {
+      if (name == "node" && is_integer(value)) sample.node = value.get<int64_t>();
+      if (name == "kind" && value.is_string()) sample.kind = value.get<std::string>();
+      if (name == "reason" && value.is_string()) sample.reason = value.get<std::string>();
+    }
+  }
+  return samples;
 }
 
 std::string value_text(const ConfigValue& value) { return text_of(json_of(value)); }

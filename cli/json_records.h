@@ -15,6 +15,7 @@ using Json = nlohmann::ordered_json;
 Json json_of(const MetricRecord& metrics);
 Json json_of(const ConfigValue& value);
 Json json_of(const FailureReasons& reasons);
+Json json_of(const std::vector<FailureSample>& samples);
 
 // INVALID_ARGUMENT if something else than numbers and lists of numbers is in it.
 Result<MetricRecord> metrics_of(const Json& object);
@@ -30,6 +31,8 @@ std::string metrics_text(const MetricRecord& metrics);
 MetricRecord metrics_from_text(std::string_view text);
 std::string reasons_text(const FailureReasons& reasons);
 FailureReasons reasons_from_text(std::string_view text);
+std::string samples_text(const std::vector<FailureSample>& samples);
+std::vector<FailureSample> samples_from_text(std::string_view text);
 std::string value_text(const ConfigValue& value);
 
 }  // namespace umbel::cli

@@ -94,6 +94,7 @@ void RunRecorder::take(const FinishedEvent& finished) {
   run_.failures = std::max(run_.failures, finished.failures);
   for (const auto& [name, value] : finished.metrics) run_.metrics.set(name, value);
   run_.model_sha256 = finished.model_sha256;
+  run_.reason = finished.reason;
 }
 
 void RunRecorder::on_output(bool is_error, std::string_view line) {

@@ -16,6 +16,7 @@ namespace {
 constexpr size_t kTableRowsMax = 500;
 constexpr size_t kMetricChartsMax = 8;
 constexpr size_t kSettingBytesMax = 300;
+constexpr size_t kFailuresShownMax = 20;
 
 std::string tile(std::string_view value, std::string_view name) {
   return fmt::format("<div class=\"tile\"><b>{}</b><span>{}</span></div>\n", html_escaped(value),
@@ -33,14 +34,15 @@ std::string head(const Run& run) {
   if (!run.error.empty()) {
     text += fmt::format("<div class=\"error\">{}</div>\n", html_escaped(run.error));
   }
+  if (!run.reason.empty()) {
+    text += fmt::format("<p>It ended after {} rounds: {}.</p>\n",
+                        rounds_text(run.rounds, run.rounds_planned), html_escaped(run.reason));
+  }
   text += "<div class=\"tiles\">\n";
   for (const char* name : {"accuracy", "loss"}) {
     if (const auto value = find_real(run.metrics, name)) text += tile(metric_text(*value), name);
   }
-  const bool open = run.rounds_planned > run.rounds;
-  text += tile(
-      open ? fmt::format("{} of {}", run.rounds, run.rounds_planned) : std::to_string(run.rounds),
-      "rounds");
+  text += tile(rounds_text(run.rounds, run.rounds_planned), "rounds");
   text += tile(count_text(run.clients), "clients trained");
   text += tile(count_text(run.failures), "clients failed");
   text += tile(seconds_text(run.seconds), "time");
@@ -118,7 +120,29 @@ std::string traffic(const ReportData& data) {
          line_chart("Bytes a round", {down, up}, AxisUnit::kBytes) + "</div>\n";
 }
 
-std::string failures(const Run& run) {
+// The first failures, with what the clients said.
+std::string failure_samples(const std::vector<RoundEvent>& rounds) {
+  std::string rows;
+  size_t count = 0;
+  for (const RoundEvent& round : rounds) {
+    for (const FailureSample& sample : round.failure_samples) {
+      if (++count > kFailuresShownMax) break;
+      rows +=
+          fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n", round.round,
+                      sample.node < 0 ? std::string("–") : std::to_string(sample.node),
+                      html_escaped(sample.kind),
+                      html_escaped(std::string_view(sample.reason).substr(0, kSettingBytesMax)));
+    }
+  }
+  if (rows.empty()) return "";
+  return "<p>Some of them, and what was wrong:</p>\n<div class=\"card\"><table class=\"words\">"
+         "<thead><tr><th>round</th><th>client</th><th>kind</th><th>reason</th></tr></thead>"
+         "<tbody>\n" +
+         rows + "</tbody></table></div>\n";
+}
+
+std::string failures(const ReportData& data) {
+  const Run& run = data.run;
   if (run.failures == 0) return "<h2>Failures</h2>\n<p>No client failed.</p>\n";
   std::string text = fmt::format(
       "<h2>Failures</h2>\n<p>{} clients were asked in vain; a round goes on without them.</p>\n"
@@ -127,7 +151,7 @@ std::string failures(const Run& run) {
   for (const auto& [reason, count] : run.failure_reasons) {
     text += fmt::format("<tr><td>{}</td><td>{}</td></tr>", html_escaped(reason), count_text(count));
   }
-  return text + "</tbody></table></div>\n";
+  return text + "</tbody></table></div>\n" + failure_samples(data.rounds);
 }
 
 std::string cell(const std::optional<double>& value) {
@@ -221,7 +245,7 @@ std::string report_html(const ReportData& data) {
   for (const RecordEvent& record : data.records) {
     if (record.name == "data-skew") page += skew_section(record.metrics);
   }
-  page += traffic(data) + failures(run) + round_table(data.rounds);
+  page += traffic(data) + failures(data) + round_table(data.rounds);
   page += settings_table(data.settings) + made(data);
   return page + "<footer>Written by Umbel " UMBEL_VERSION
                 " from the history of runs on this machine.</footer>\n</main>\n</body>\n</html>\n";

@@ -60,6 +60,8 @@ TEST(Report, TextFromOutsideIsEscaped) {
   data.run.failure_reasons = {{evil, 1}};
   data.rounds[0].note = evil;
   data.rounds[0].failure_reasons = {{evil, 1}};
+  data.rounds[0].failure_samples = {{1, evil, evil}};
+  data.run.reason = evil;
   data.rounds[0].train.set(evil, 1.0);
   data.settings = {{evil, ConfigValue(evil), evil}};
   data.artifacts = {{evil, 1, evil}};
@@ -67,6 +69,23 @@ TEST(Report, TextFromOutsideIsEscaped) {
   EXPECT_THAT(page, Not(HasSubstr("<script")));
   EXPECT_THAT(page, Not(HasSubstr("alert('")));
   EXPECT_THAT(page, HasSubstr("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;"));
+}
+
+TEST(Report, SaysWhyTheRunEndedAndWhatTheFirstFailuresWere) {
+  ReportData data = data_of(30);
+  data.run.rounds_planned = 40;
+  data.run.reason = "accuracy reached 0.9, target 0.8";
+  data.run.failures = 60;
+  data.run.failure_reasons = {{"client-failed", 60}};
+  for (RoundEvent& round : data.rounds) {
+    round.failure_samples = {{12345, "client-failed", "boom"}, {-1, "client-failed", "boom"}};
+  }
+  const std::string page = report_html(data);
+  EXPECT_THAT(page, HasSubstr("30 of 40 rounds: accuracy reached 0.9, target 0.8."));
+  EXPECT_THAT(page, HasSubstr("<td>12345</td><td>client-failed</td><td>boom</td>"));
+  size_t shown = 0;
+  for (size_t at = 0; (at = page.find("<td>boom</td>", at)) != std::string::npos; ++at) ++shown;
+  EXPECT_EQ(shown, 20u);
 }
 
 TEST(Report, SkewOfAnyShapeIsDrawnOrLeftOut) {
@@ -165,6 +184,13 @@ TEST(TextFormat, NumbersAsPeopleReadThem) {
   EXPECT_EQ(seconds_text(7800), "2h 10m");
   EXPECT_EQ(metric_text(0.8344), "0.834");
   EXPECT_EQ(metric_text(1.25e-7), "1.25e-07");
+  EXPECT_EQ(metric_text(MetricValue(12345)), "12345");
+  EXPECT_EQ(metric_text(MetricValue(60.0)), "60");
+  EXPECT_EQ(metric_text(MetricValue(60.5)), "60.50");
+  EXPECT_EQ(metric_text(MetricValue(1.0)), "1.000");
+  EXPECT_EQ(metric_text(MetricValue(std::vector<double>{1, 2})), "2 numbers");
+  EXPECT_EQ(rounds_text(1, 30), "1 of 30");
+  EXPECT_EQ(rounds_text(30, 30), "30");
   EXPECT_EQ(age_text(90'000), "1m");
   EXPECT_EQ(utc_text(0), "1970-01-01T00:00:00Z");
 }

@@ -63,11 +63,15 @@ Run new_run(const Prepared& prepared) {
 }
 
 std::string figures(const Run& run) {
-  std::string text = fmt::format("\n  rounds    {} in {}\n  clients   {} trained", run.rounds,
-                                 seconds_text(run.seconds), count_text(run.clients));
+  std::string text =
+      fmt::format("\n  rounds    {} in {}", rounds_text(run.rounds, run.rounds_planned),
+                  seconds_text(run.seconds));
+  if (!run.reason.empty()) text += ": " + terminal_safe(run.reason);
+  text += fmt::format("\n  clients   {} trained", count_text(run.clients));
   if (run.failures > 0) {
     text += fmt::format(", {} failed ({})", count_text(run.failures),
                         reasons_summary(run.failure_reasons));
+    text += fmt::format("\n  why       umbel log {}", run.id);
   }
   std::string metrics;
   for (const auto& [name, ignored] : run.metrics) {

@@ -14,6 +14,7 @@ Json json_of(const Run& run) {
           {"status", run.status},
           {"error", run.error.empty() ? Json(nullptr) : Json(run.error)},
           {"exit-code", run.exit_code},
+          {"reason", run.reason.empty() ? Json(nullptr) : Json(run.reason)},
           {"rounds", run.rounds},
           {"rounds-planned", run.rounds_planned},
           {"seconds", run.seconds},

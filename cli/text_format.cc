@@ -56,6 +56,25 @@ std::string metric_text(double value) {
   return fmt::format("{:.{}f}", value, size < 10 ? 3 : size < 1000 ? 2 : 0);
 }
 
+// A whole number from 2 on is a count, such as the mean of examples where all clients have as many.
+std::string metric_text(const MetricValue& value) {
+  if (const auto* integer = std::get_if<int64_t>(&value.base())) return std::to_string(*integer);
+  if (const auto* real = std::get_if<double>(&value.base())) {
+    const bool whole = std::fabs(*real) < 9e15 && *real == std::round(*real);
+    return whole && std::fabs(*real) >= 2 ? fmt::format("{:.0f}", *real) : metric_text(*real);
+  }
+  return std::visit(
+      [](const auto& list) -> std::string {
+        if constexpr (requires { list.size(); }) return fmt::format("{} numbers", list.size());
+        return "";
+      },
+      value.base());
+}
+
+std::string rounds_text(int64_t rounds, int64_t planned) {
+  return planned > rounds ? fmt::format("{} of {}", rounds, planned) : std::to_string(rounds);
+}
+
 std::string reasons_summary(const FailureReasons& reasons) {
   std::string text;
   for (const auto& [reason, count] : reasons) {

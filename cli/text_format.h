@@ -16,6 +16,8 @@ std::string count_text(int64_t count);                       // 2,310
 std::string bytes_text(int64_t bytes);                       // 1.5 MiB
 std::string seconds_text(double seconds);                    // 0.04s, 12.3s, 3m 05s, 2h 10m
 std::string metric_text(double value);                       // 0.834, 1.25e-07, nan
+std::string metric_text(const MetricValue& value);           // 60, 0.834, 3 numbers
+std::string rounds_text(int64_t rounds, int64_t planned);    // 20, 1 of 30
 std::string reasons_summary(const FailureReasons& reasons);  // 2 client-failed, 1 non-finite
 
 // What an app printed, made safe for a terminal: control characters are shown, tabs stay.

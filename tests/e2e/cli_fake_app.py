@@ -31,7 +31,9 @@ def finish(status, **fields):
 def play_round(number):
     emit(event="progress", round=number, phase="train", done=5, total=10)
     emit(event="round", round=number, seconds=0.01, elapsed=0.01 * number, clients=10, failures=1,
-         **{"failure-reasons": {"client-failed": 1}, "bytes-down": 1000, "bytes-up": 500,
+         **{"failure-reasons": {"client-failed": 1},
+            "failure-samples": [{"node": 3, "kind": "client-failed", "reason": "<i>boom"}],
+            "bytes-down": 1000, "bytes-up": 500,
             "train": {"loss": 2 / number}, "evaluate": {"accuracy": 1 - 1 / (number + 1)},
             "server": {"loss": 1 / number}, "note": "<b>&\x1b[2J"})
 
@@ -79,6 +81,8 @@ if behaviour == "chatty":
 if behaviour == "spec":
     print(open(spec_path).read(), flush=True)
 
+if behaviour == "target":
+    emit(event="rounds", rounds=30)
 for number in range(1, rounds + 1):
     play_round(number)
 model = b"a model" * 1000
@@ -88,5 +92,6 @@ digest = hashlib.sha256(model).hexdigest()
 emit(event="record", name="data-skew", metrics={"clients": spec["nodes"], "label-share": [0.5, 0.5]})
 emit(event="artifact", name="model.safetensors", bytes=len(model), sha256=digest)
 emit(event="from-the-future", anything=[1, {"a": 2}])
-finish("completed", metrics={"accuracy": 0.75, "loss": 0.5}, **{"exit-code": 0,
-                                                                  "model-sha256": digest})
+reason = "accuracy reached 0.806, target 0.8" if behaviour == "target" else ""
+finish("completed", metrics={"accuracy": 0.75, "loss": 0.5}, reason=reason,
+       **{"exit-code": 0, "model-sha256": digest})

@@ -194,7 +194,7 @@ class Runs(Base):
                       "0.01s", done.stdout)
         self.assertIn("[client 3] warn: client says hello", done.stdout)
         self.assertIn("run 1: completed", done.stdout)
-        self.assertIn("3 failed (3 client-failed)", done.stdout)
+        self.assertIn("3 failed (3 client-failed)\n  why       umbel log 1\n", done.stdout)
         self.assertIn("⠁", done.stdout.replace("⡇", "⠁").replace("⠉", "⠁"))
         self.assertNotIn("\x1b", done.stdout)
         self.assertEqual(done.stderr, "")
@@ -202,6 +202,17 @@ class Runs(Base):
         plain = subprocess.run([UMBEL, "run", self.app, "--no-build", "--curve"], env=ascii_only,
                                capture_output=True)
         self.assertTrue(plain.stdout.isascii())
+
+    def test_a_run_that_ends_early_says_why(self):
+        run = self.run_fake("target")
+        self.assertEqual(run["reason"], "accuracy reached 0.806, target 0.8")
+        self.assertEqual((run["rounds"], run["rounds-planned"]), (3, 30))
+        page = read(run["report"])
+        self.assertIn("accuracy reached 0.806, target 0.8", page)
+        self.assertIn("&lt;i&gt;boom", page)
+        done = self.umbel("run", self.app, "--no-build", "--run-config", "behaviour=target")
+        self.assertIn("rounds    3 of 30 in 0.50s: accuracy reached 0.806, target 0.8", done.stdout)
+        self.assertIsNone(self.run_fake("good")["reason"])
 
     def test_the_app_is_told_what_the_protocol_says(self):
         self.run_fake("spec", "--run-config", "rate=2 rounds=1", "--seed", 5)

@@ -24,6 +24,7 @@ struct Parsed {
   BuildOptions build;
   RunOptions run;
   LsOptions ls;
+  RoundsOptions rounds;
   LogOptions log;
   StopOptions stop;
   PullOptions pull;
@@ -33,8 +34,13 @@ struct Parsed {
 
 CLI::App* add_command(CLI::App& app, Parsed& parsed, const char* name, const char* text) {
   CLI::App* command = app.add_subcommand(name, text);
-  command->add_option("--format", parsed.format, "text, or one JSON object as the last line")
-      ->check(CLI::IsMember({"text", "json"}));
+  const bool csv = std::string_view(name) == "rounds";
+  command
+      ->add_option("--format", parsed.format,
+                   csv ? "text, csv, or one JSON object as the last line"
+                       : "text, or one JSON object as the last line")
+      ->check(CLI::IsMember(csv ? std::vector<std::string>{"text", "csv", "json"}
+                                : std::vector<std::string>{"text", "json"}));
   return command;
 }
 
@@ -101,6 +107,7 @@ CLI::App* add_of_run(CLI::App& app, Parsed& parsed, Options& options, const char
 }
 
 void add_commands_of_runs(CLI::App& app, Parsed& parsed) {
+  add_of_run(app, parsed, parsed.rounds, "rounds", "Show a run's rounds with every metric");
   CLI::App* log = add_of_run(app, parsed, parsed.log, "log", "Show the log of a run");
   log->add_option("--side", parsed.log.side, "server, client, app (its own output) or all")
       ->check(CLI::IsMember({"server", "client", "app", "all"}));
@@ -153,6 +160,7 @@ std::variant<Invocation, EndedByArguments> parse_arguments(int count,
   add_run(app, parsed);
   add_ls(app, parsed);
   add_commands_of_runs(app, parsed);
+  if (count < 2) return EndedByArguments{Format::kText, kDone, app.help()};
   try {
     app.parse(count, arguments);
   } catch (const CLI::Success& asked_for) {
@@ -164,6 +172,7 @@ std::variant<Invocation, EndedByArguments> parse_arguments(int count,
     if (text.empty()) text = escaped(error.what());
     return EndedByArguments{requested_format(count, arguments), kBadInput, text};
   }
+  parsed.rounds.csv = parsed.format == "csv";
   const Format format = parsed.format == "json" ? Format::kJson : Format::kText;
   return Invocation{format, parsed.chosen()};
 }

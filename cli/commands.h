@@ -11,6 +11,7 @@ int run_new(const NewOptions& options, const Output& output);
 int run_build(const BuildOptions& options, const Output& output);
 int run_run(const RunOptions& options, const Output& output);
 int run_ls(const LsOptions& options, const Output& output);
+int run_rounds(const RoundsOptions& options, const Output& output);
 int run_log(const LogOptions& options, const Output& output);
 int run_stop(const StopOptions& options, const Output& output);
 int run_pull(const PullOptions& options, const Output& output);

@@ -58,6 +58,7 @@ class LogPrinter {
       }
     }
   }
+  bool printed() const { return sequence_ != 0; }
   Json lines() && { return std::move(lines_); }
 
  private:
@@ -93,6 +94,10 @@ int run_log(const LogOptions& options, const Output& output) {
     signal = *ended;
   } else if (const Status status = printer.print_new(); !status.ok()) {
     return output.fail(status);
+  }
+  if (!printer.printed()) {
+    const std::string side = options.side == "all" ? "" : fmt::format(" as {}", options.side);
+    std::fputs(fmt::format("umbel: run {} logged nothing{}\n", options.run, side).c_str(), stderr);
   }
   output.result({{"run-id", options.run},
                  {"lines", std::move(printer).lines()},

@@ -1,4 +1,4 @@
-#include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
@@ -12,6 +12,21 @@ namespace umbel::cli {
 
 namespace {
 
+constexpr size_t kReasonBytesMax = 48;
+
+// A run without a metric: what went wrong, in a few words.
+std::string why(const Run& run) {
+  if (run.status == "stopped" && run.error.empty()) {
+    const char* signal = sigabbrev_np(static_cast<int>(run.exit_code) - kSignalBase);
+    return signal == nullptr ? "-" : fmt::format("SIG{}", signal);
+  }
+  std::string text = terminal_safe(run.error.substr(0, run.error.find('\n')));
+  if (text.size() <= kReasonBytesMax) return text.empty() ? "-" : text;
+  size_t end = kReasonBytesMax - 3;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end) + "...";
+}
+
 // The metric that says most in one word: accuracy, else loss, else whichever came first.
 std::string main_metric(const Run& run) {
   for (const char* name : {"accuracy", "loss"}) {
@@ -24,7 +39,7 @@ std::string main_metric(const Run& run) {
       return fmt::format("{} {}", terminal_safe(name), metric_text(*value));
     }
   }
-  return "-";
+  return why(run);
 }
 
 std::vector<std::string> row_of(const Run& run, int64_t now) {
@@ -44,18 +59,7 @@ std::string table_of(const std::vector<Run>& runs) {
       {"RUN", "APP", "STATUS", "ROUND", "AGE", "TIME", "METRIC", "NODES"}};
   const int64_t now = now_milliseconds();
   for (const Run& run : runs) rows.push_back(row_of(run, now));
-  std::vector<size_t> widths(rows.front().size());
-  for (const auto& row : rows) {
-    for (size_t i = 0; i != row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (size_t i = 0; i != row.size(); ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += (text.empty() ? "" : "\n") + line;
-  }
-  return text;
+  return text_table(rows);
 }
 
 Result<std::vector<Run>> find_runs(const LsOptions& options) {

@@ -15,6 +15,7 @@ struct Run {
   int operator()(const BuildOptions& options) const { return run_build(options, output); }
   int operator()(const RunOptions& options) const { return run_run(options, output); }
   int operator()(const LsOptions& options) const { return run_ls(options, output); }
+  int operator()(const RoundsOptions& options) const { return run_rounds(options, output); }
   int operator()(const LogOptions& options) const { return run_log(options, output); }
   int operator()(const StopOptions& options) const { return run_stop(options, output); }
   int operator()(const PullOptions& options) const { return run_pull(options, output); }

@@ -27,6 +27,11 @@ struct LsOptions {
   std::string link, status, app;
   int64_t limit = 20;  // 0 is all
 };
+struct RoundsOptions {
+  int64_t run = 0;
+  std::string link;
+  bool csv = false;
+};
 struct LogOptions {
   int64_t run = 0;
   std::string link, side = "all";
@@ -47,8 +52,8 @@ struct ReportOptions {
   std::string link, output;
 };
 
-using CommandOptions = std::variant<NewOptions, BuildOptions, RunOptions, LsOptions, LogOptions,
-                                    StopOptions, PullOptions, ReportOptions>;
+using CommandOptions = std::variant<NewOptions, BuildOptions, RunOptions, LsOptions, RoundsOptions,
+                                    LogOptions, StopOptions, PullOptions, ReportOptions>;
 
 struct Invocation {
   Format format = Format::kText;

@@ -16,8 +16,9 @@ constexpr size_t kCurveRoundsMax = 20'000;
 
 void add_reasons(FailureReasons& total, const FailureReasons& more) {
   for (const auto& [reason, count] : more) {
-    const auto same = std::find_if(total.begin(), total.end(),
-                                   [&](const auto& entry) { return entry.first == reason; });
+    const auto same = std::find_if(total.begin(), total.end(), [&name = reason](const auto& entry) {
+      return entry.first == name;
+    });
     if (same != total.end()) {
       same->second += count;
     } else if (total.size() < 100) {

@@ -10,6 +10,7 @@
 #include "process_identity.h"
 #include "recorder.h"
 #include "report_file.h"
+#include "round_metrics.h"
 #include "run_json.h"
 #include "text_format.h"
 #include "umbel/base/files.h"
@@ -75,10 +76,9 @@ std::string figures(const Run& run) {
   }
   std::string metrics;
   for (const auto& [name, ignored] : run.metrics) {
-    const auto value = find_real(run.metrics, name);
-    if (!value) continue;
+    if (!find_real(run.metrics, name) || is_repeated(run.metrics, name)) continue;
     metrics += fmt::format("{}{} {}", metrics.empty() ? "" : ", ", terminal_safe(name),
-                           metric_text(*value));
+                           metric_text(run.metrics.at(name)));
   }
   if (!metrics.empty()) text += "\n  metrics   " + metrics;
   text += fmt::format("\n  traffic   {} down, {} up on a network", bytes_text(run.bytes_down),

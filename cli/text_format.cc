@@ -84,6 +84,22 @@ std::string reasons_summary(const FailureReasons& reasons) {
   return text;
 }
 
+std::string text_table(const std::vector<std::vector<std::string>>& rows) {
+  if (rows.empty()) return "";
+  std::vector<size_t> widths(rows.front().size());
+  for (const auto& row : rows) {
+    for (size_t i = 0; i != row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t i = 0; i != row.size(); ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += (text.empty() ? "" : "\n") + line;
+  }
+  return text;
+}
+
 // Also C1 controls (0x80 to 0x9f), which as UTF-8 are two bytes that begin with 0xc2.
 std::string terminal_safe(std::string_view text) {
   std::string safe;

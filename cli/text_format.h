@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "event.h"
 
@@ -19,6 +20,9 @@ std::string metric_text(double value);                       // 0.834, 1.25e-07,
 std::string metric_text(const MetricValue& value);           // 60, 0.834, 3 numbers
 std::string rounds_text(int64_t rounds, int64_t planned);    // 20, 1 of 30
 std::string reasons_summary(const FailureReasons& reasons);  // 2 client-failed, 1 non-finite
+
+// Rows of as many cells each, in columns.
+std::string text_table(const std::vector<std::vector<std::string>>& rows);
 
 // What an app printed, made safe for a terminal: control characters are shown, tabs stay.
 std::string terminal_safe(std::string_view text);

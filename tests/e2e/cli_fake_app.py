@@ -40,6 +40,8 @@ def play_round(number):
 
 emit(event="started", nodes=spec["nodes"], threads=2)
 emit(event="rounds", rounds=rounds)
+if behaviour == "silent":
+    sys.exit(1)
 emit(event="log", side="server", level="info", node=None, message="server says hello")
 emit(event="log", side="client", level="warn", node=3, message="client says hello")
 print("printed by the app", flush=True)
@@ -93,5 +95,8 @@ emit(event="record", name="data-skew", metrics={"clients": spec["nodes"], "label
 emit(event="artifact", name="model.safetensors", bytes=len(model), sha256=digest)
 emit(event="from-the-future", anything=[1, {"a": 2}])
 reason = "accuracy reached 0.806, target 0.8" if behaviour == "target" else ""
-finish("completed", metrics={"accuracy": 0.75, "loss": 0.5}, reason=reason,
+metrics = {"accuracy": 0.75, "loss": 0.5}
+if behaviour == "target":
+    metrics |= {"federated-loss": 0.5, "train-num-examples": 60.0}
+finish("completed", metrics=metrics, reason=reason,
        **{"exit-code": 0, "model-sha256": digest})

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Holds the program `umbel` to docs/cli.md: cli_test.py PATH_OF_UMBEL [unittest arguments]."""
 
+import csv
 import hashlib
+import io
 import json
 import os
 import pty
@@ -103,15 +105,19 @@ class Base(unittest.TestCase):
 class Arguments(Base):
     def test_version_and_help(self):
         self.assertRegex(self.umbel("--version").stdout, r"^umbel \d+\.\d+\.\d+\n$")
-        for command in ("", "new", "build", "run", "ls", "log", "stop", "pull", "report"):
+        for command in ("", "new", "build", "run", "ls", "rounds", "log", "stop", "pull", "report"):
             arguments = [command] if command else []
             self.assertIn("umbel", self.umbel(*arguments, "--help").stdout)
 
+    def test_no_arguments_at_all_is_a_call_for_help(self):
+        self.assertEqual(self.umbel().stdout, self.umbel("--help").stdout)
+
     def test_bad_arguments_exit_4_with_a_hint(self):
         self.assertIn('did you mean "run"?', self.umbel("runn", code=4).stderr)
-        for arguments in ((), ("ls", "--nope"), ("log",), ("log", "x"), ("log", "0"),
+        for arguments in (("--nope",), ("ls", "--nope"), ("log",), ("log", "x"), ("log", "0"),
                           ("run", "--nodes", "0"), ("run", "--seed", "-1"),
-                          ("ls", "--status", "odd"), ("ls", "--format", "xml")):
+                          ("ls", "--status", "odd"), ("ls", "--format", "xml"),
+                          ("ls", "--format", "csv"), ("rounds",)):
             done = self.umbel(*arguments, code=4)
             self.assertTrue(done.stderr.startswith("umbel: "), done.stderr)
             self.assertEqual(done.stdout, "")
@@ -207,11 +213,13 @@ class Runs(Base):
         run = self.run_fake("target")
         self.assertEqual(run["reason"], "accuracy reached 0.806, target 0.8")
         self.assertEqual((run["rounds"], run["rounds-planned"]), (3, 30))
+        self.assertEqual(run["metrics"]["federated-loss"], 0.5)
         page = read(run["report"])
         self.assertIn("accuracy reached 0.806, target 0.8", page)
         self.assertIn("&lt;i&gt;boom", page)
         done = self.umbel("run", self.app, "--no-build", "--run-config", "behaviour=target")
         self.assertIn("rounds    3 of 30 in 0.50s: accuracy reached 0.806, target 0.8", done.stdout)
+        self.assertIn("metrics   accuracy 0.750, loss 0.500, train-num-examples 60\n", done.stdout)
         self.assertIsNone(self.run_fake("good")["reason"])
 
     def test_the_app_is_told_what_the_protocol_says(self):
@@ -334,7 +342,51 @@ class Signals(Base):
         self.assert_history_intact()
 
 
+class Rounds(Base):
+    def test_json_has_every_metric_by_the_names_that_apps_use(self):
+        self.run_fake()
+        history = self.json("rounds", 1)
+        self.assertEqual((history["run-id"], len(history["rounds"])), (1, 3))
+        second = history["rounds"][1]
+        self.assertEqual({name: second[name] for name in ("round", "seconds", "clients", "failures",
+                                                          "bytes-down", "bytes-up")},
+                         {"round": 2, "seconds": 0.01, "clients": 10, "failures": 1,
+                          "bytes-down": 1000, "bytes-up": 500})
+        self.assertEqual(second["metrics"], {"accuracy": 1 - 1 / 3, "federated-accuracy": 1 - 1 / 3,
+                                             "loss": 0.5, "train-loss": 1})
+        self.assertEqual(second["failure-samples"],
+                         [{"node": 3, "kind": "client-failed", "reason": "<i>boom"}])
+
+    def test_csv_has_a_column_for_each_and_numbers_in_full(self):
+        self.run_fake()
+        rows = list(csv.DictReader(io.StringIO(self.umbel("rounds", 1, "--format", "csv").stdout)))
+        self.assertEqual(list(rows[0]), ["round", "seconds", "clients", "failures", "bytes-down",
+                                         "bytes-up", "accuracy", "loss", "federated-accuracy",
+                                         "train-loss"])
+        self.assertEqual([float(row["accuracy"]) for row in rows], [1 - 1 / 2, 1 - 1 / 3, 1 - 1 / 4])
+        self.assertEqual([row["round"] for row in rows], ["1", "2", "3"])
+
+    def test_text_says_nothing_twice(self):
+        self.run_fake()
+        lines = self.umbel("rounds", 1).stdout.splitlines()
+        self.assertEqual(lines[0].split(), ["ROUND", "TIME", "CLIENTS", "FAILED", "DOWN", "UP",
+                                            "accuracy", "loss", "train-loss"])
+        self.assertEqual(lines[2].split(), ["2", "0.01s", "10", "1", "1000", "bytes", "500",
+                                            "bytes", "0.667", "0.500", "1.000"])
+        self.run_fake("user-error", code=1)
+        self.assertEqual(self.umbel("rounds", 2).stdout, "run 2: no round was finished\n")
+        self.assertEqual(self.json("rounds", 2)["rounds"], [])
+        self.assertIn("no such run", self.umbel("rounds", 9, code=4).stderr)
+
+
 class Logs(Base):
+    def test_a_run_that_logged_nothing_says_so(self):
+        self.run_fake("silent", code=1)
+        done = self.umbel("log", 1)
+        self.assertEqual((done.stdout, done.stderr), ("", "umbel: run 1 logged nothing\n"))
+        self.assertEqual(self.umbel("log", 1, "--side", "client").stderr,
+                         "umbel: run 1 logged nothing as client\n")
+
     def test_log_has_every_side(self):
         self.run_fake()
         log = self.json("log", 1)
@@ -390,6 +442,7 @@ class Lists(Base):
                          ["RUN", "APP", "STATUS", "ROUND", "AGE", "TIME", "METRIC", "NODES"])
         self.assertEqual(lines[2].split()[:4], ["3", "fake", "completed", "3"])
         self.assertEqual(lines[2].split()[5:], ["0.50s", "accuracy", "0.750", "100"])
+        self.assertIn("the server app threw: boom", lines[1])
         self.assertEqual(len(self.umbel("ls", "--limit", 2).stdout.splitlines()), 3)
         self.assertEqual(len(self.json("ls", "--status", "completed")["runs"]), 3)
         self.assertEqual(self.json("ls", "--app", "other")["runs"], [])

@@ -107,8 +107,8 @@ std::string draw_curve(const Curve& curve, int columns, bool utf8) {
   const double first = curve.rounds.front();
   const double span = std::max(1.0, curve.rounds.back() - first);
   const auto x = [&](size_t i) { return (curve.rounds[i] - first) / span * (raster.width() - 1); };
-  const auto y = [&](size_t i) {
-    return (*most - curve.values[i]) / range * (raster.height() - 1);
+  const auto y = [&, greatest = *most](size_t i) {
+    return (greatest - curve.values[i]) / range * (raster.height() - 1);
   };
   for (size_t i = 1; i != curve.values.size(); ++i) {
     draw_line(raster, x(i - 1), y(i - 1), x(i), y(i));

@@ -195,7 +195,8 @@ Result<ArrayRecord> weighted_mean(std::span<const Addend> addends, Parallel& par
   ArrayRecord mean;
   std::atomic<size_t> bad{addends.size()};
   for (const auto& [name, like] : layout) {
-    Array out = Array::uninitialized(like.dtype(), like.shape());
+    const DType dtype = like.dtype();
+    Array out = Array::uninitialized(dtype, like.shape());
     std::byte* bytes = out.mutable_bytes().data();
     const size_t size = static_cast<size_t>(like.size());
     const size_t t = mean.size();
@@ -205,7 +206,7 @@ Result<ArrayRecord> weighted_mean(std::span<const Addend> addends, Parallel& par
       sum.clear();
       const size_t first = b * BlockSum::kElements;
       const size_t elements = std::min(BlockSum::kElements, size - first);
-      const size_t offset = first * size_of(like.dtype());
+      const size_t offset = first * size_of(dtype);
       for (size_t k = 0; k < addends.size(); k += BlockSum::kPiecesMax) {
         BlockSum::Piece pieces[BlockSum::kPiecesMax];
         const size_t count = std::min(BlockSum::kPiecesMax, addends.size() - k);
@@ -213,7 +214,7 @@ Result<ArrayRecord> weighted_mean(std::span<const Addend> addends, Parallel& par
           pieces[j] = {addends[k + j].arrays->entry(t).second.bytes().data() + offset,
                        addends[k + j].weight};
         }
-        if (const uint32_t refused = sum.add(like.dtype(), {pieces, count}, elements)) {
+        if (const uint32_t refused = sum.add(dtype, {pieces, count}, elements)) {
           const size_t index = k + static_cast<size_t>(std::countr_zero(refused));
           size_t least = bad;
           while (index < least && !bad.compare_exchange_weak(least, index)) {
@@ -221,7 +222,7 @@ Result<ArrayRecord> weighted_mean(std::span<const Addend> addends, Parallel& par
         }
       }
       sum.trim();
-      sum.mean(like.dtype(), bytes + offset, elements, divisor);
+      sum.mean(dtype, bytes + offset, elements, divisor);
     });
     mean.set(name, std::move(out));
   }

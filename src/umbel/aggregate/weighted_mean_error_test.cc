@@ -82,7 +82,9 @@ using Parameters = std::tuple<DType, Data, Weights>;
 class ErrorTest : public ::testing::TestWithParam<Parameters> {};
 
 TEST_P(ErrorTest, IsWithinThePromiseAgainstRationals) {
-  const auto [dtype, data, weights] = GetParam();
+  const DType dtype = std::get<DType>(GetParam());
+  const Data data = std::get<Data>(GetParam());
+  const Weights weights = std::get<Weights>(GetParam());
   for (uint64_t seed = 1; seed <= 3; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     Rng rng(seed);

@@ -1,6 +1,8 @@
 #include "report_html.h"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <set>
 
 #include "progress.h"
@@ -17,37 +19,11 @@ constexpr size_t kTableRowsMax = 500;
 constexpr size_t kMetricChartsMax = 8;
 constexpr size_t kSettingBytesMax = 300;
 constexpr size_t kFailuresShownMax = 20;
+constexpr const char* kNote = "note";
 
 std::string tile(std::string_view value, std::string_view name) {
   return fmt::format("<div class=\"tile\"><b>{}</b><span>{}</span></div>\n", html_escaped(value),
                      html_escaped(name));
-}
-
-std::string head(const Run& run) {
-  std::string text = fmt::format(
-      "<div class=\"head\"><h1>{}<small>{}</small></h1><span class=\"pill {}\">{}</span></div>\n",
-      html_escaped(run.app), html_escaped(run.version), html_escaped(run.status),
-      html_escaped(run.status));
-  text += fmt::format("<p class=\"soft\">Run {} of {}/{}, {}; {} nodes, seed {}</p>\n", run.id,
-                      html_escaped(run.publisher), html_escaped(run.app), utc_text(run.started_ms),
-                      count_text(run.nodes), run.seed);
-  if (!run.error.empty()) {
-    text += fmt::format("<div class=\"error\">{}</div>\n", html_escaped(run.error));
-  }
-  if (!run.reason.empty()) {
-    text += fmt::format("<p>It ended after {} rounds: {}.</p>\n",
-                        rounds_text(run.rounds, run.rounds_planned), html_escaped(run.reason));
-  }
-  text += "<div class=\"tiles\">\n";
-  for (const char* name : {"accuracy", "loss"}) {
-    if (const auto value = find_real(run.metrics, name)) text += tile(metric_text(*value), name);
-  }
-  text += tile(rounds_text(run.rounds, run.rounds_planned), "rounds");
-  text += tile(count_text(run.clients), "clients trained");
-  text += tile(count_text(run.failures), "clients failed");
-  text += tile(seconds_text(run.seconds), "time");
-  text += tile(bytes_text(run.bytes_down + run.bytes_up), "traffic, as if on a network");
-  return text + "</div>\n";
 }
 
 // Names with single numbers, loss and accuracy first.
@@ -71,24 +47,109 @@ std::vector<std::string> metric_names(const std::vector<RoundEvent>& rounds) {
   return names;
 }
 
+using Metrics = MetricRecord RoundEvent::*;
+
+// Where metrics come from, as the page calls it.
+struct Source {
+  Metrics metrics;
+  const char* name;
+  int colour;
+};
+constexpr Source kSources[] = {{&RoundEvent::server, "server", 0},
+                               {&RoundEvent::evaluate, "federated", 2},
+                               {&RoundEvent::train, "training", 1}};
+
 Series series_of(const std::vector<RoundEvent>& rounds, const std::string& name,
-                 MetricRecord RoundEvent::*metrics, const char* label, int colour) {
-  Series series{label, colour, {}};
+                 const Source& source) {
+  Series series{source.name, source.colour, {}};
   for (const RoundEvent& round : rounds) {
-    if (const auto value = find_real(round.*metrics, name)) {
+    if (const auto value = find_real(round.*source.metrics, name)) {
       series.points.emplace_back(static_cast<double>(round.round), *value);
     }
   }
   return series;
 }
 
-std::string curves(const std::vector<RoundEvent>& rounds) {
-  std::string text;
-  for (const std::string& name : metric_names(rounds)) {
-    text += line_chart(name, {series_of(rounds, name, &RoundEvent::server, "server", 0),
-                              series_of(rounds, name, &RoundEvent::evaluate, "federated", 2),
-                              series_of(rounds, name, &RoundEvent::train, "training", 1)});
+// The best accuracy, or loss where there is none, from the first source that has it.
+std::string best_tile(const std::vector<RoundEvent>& rounds) {
+  for (const std::string name : {"accuracy", "loss"}) {
+    for (const Source& source : kSources) {
+      std::optional<std::pair<double, double>> best;  // round, value
+      for (const auto& point : series_of(rounds, name, source).points) {
+        if (!std::isfinite(point.second)) continue;
+        const bool better =
+            best && (name == "loss" ? point.second < best->second : point.second > best->second);
+        if (!best || better) best = point;
+      }
+      if (!best) continue;
+      return tile(metric_text(best->second),
+                  fmt::format("best {}, {}, round {:.0f}", name, source.name, best->first));
+    }
   }
+  return "";
+}
+
+std::string head(const ReportData& data) {
+  const Run& run = data.run;
+  std::string text = fmt::format(
+      "<div class=\"head\"><h1>{}<small>{}</small></h1><span class=\"pill {}\">{}</span></div>\n",
+      html_escaped(run.app), html_escaped(run.version), html_escaped(run.status),
+      html_escaped(run.status));
+  text += fmt::format("<p class=\"soft\">Run {} of {}/{}, {}; {} nodes, seed {}</p>\n", run.id,
+                      html_escaped(run.publisher), html_escaped(run.app), utc_text(run.started_ms),
+                      count_text(run.nodes), run.seed);
+  if (!run.error.empty()) {
+    text += fmt::format("<div class=\"error\">{}</div>\n", html_escaped(run.error));
+  }
+  if (!run.reason.empty()) {
+    text += fmt::format("<p>It ended after {} rounds: {}.</p>\n",
+                        rounds_text(run.rounds, run.rounds_planned), html_escaped(run.reason));
+  }
+  text += "<div class=\"tiles\">\n";
+  for (const char* name : {"accuracy", "loss"}) {
+    if (const auto value = find_real(run.metrics, name)) text += tile(metric_text(*value), name);
+  }
+  text += best_tile(data.rounds);
+  text += tile(rounds_text(run.rounds, run.rounds_planned), "rounds");
+  text += tile(count_text(run.clients), "clients trained");
+  text += tile(count_text(run.failures), "clients failed");
+  text += tile(seconds_text(run.seconds), "time");
+  text += tile(bytes_text(run.bytes_down + run.bytes_up), "traffic, as if on a network");
+  return text + "</div>\n";
+}
+
+bool is_constant(const Series& series) {
+  return std::all_of(series.points.begin(), series.points.end(), [&](const auto& point) {
+    return point.second == series.points.front().second;
+  });
+}
+
+// "loss, federated: 0.500 in all 3 rounds." A chart would show no more.
+std::string constant_words(const std::string& metric, const Series& series) {
+  const size_t rounds = series.points.size();
+  return fmt::format(
+      "<p><b>{}</b>, {}: {} in {}.</p>\n", html_escaped(metric), series.name,
+      metric_text(MetricValue(series.points.front().second)),
+      rounds == 1 ? fmt::format("round {:.0f}, the only one that has it", series.points[0].first)
+                  : fmt::format("all {} rounds that have it", rounds));
+}
+
+// A chart for each metric; a sentence where no series of it ever changes.
+std::string curves(const std::vector<RoundEvent>& rounds) {
+  std::string text, words;
+  for (const std::string& name : metric_names(rounds)) {
+    std::vector<Series> all;
+    for (const Source& source : kSources) {
+      Series series = series_of(rounds, name, source);
+      if (!series.points.empty()) all.push_back(std::move(series));
+    }
+    if (!std::all_of(all.begin(), all.end(), is_constant)) {
+      text += line_chart(name, all);
+    } else {
+      for (const Series& series : all) words += constant_words(name, series);
+    }
+  }
+  if (text.empty() && !words.empty()) return words;
   if (text.empty()) return "<p class=\"soft\">No round was finished.</p>\n";
   if (rounds.size() > kPointsDrawnMax) {
     text = fmt::format("<p class=\"soft\">Of {} rounds {} are drawn.</p>\n", rounds.size(),
@@ -97,16 +158,31 @@ std::string curves(const std::vector<RoundEvent>& rounds) {
   } else {
     text = "<div class=\"charts\">\n" + text;
   }
-  return text + "</div>\n";
+  return text + "</div>\n" + words;
+}
+
+// The bytes of each round: a line each way, or one for both, or a sentence if they never change.
+std::string traffic_chart(const std::vector<RoundEvent>& rounds) {
+  Series down{"to clients", 0, {}}, up{"from clients", 1, {}};
+  for (const RoundEvent& round : rounds) {
+    const auto number = static_cast<double>(round.round);
+    down.points.emplace_back(number, static_cast<double>(round.bytes_down));
+    up.points.emplace_back(number, static_cast<double>(round.bytes_up));
+  }
+  if (rounds.empty()) return "";
+  const bool equal = down.points == up.points;
+  if (is_constant(down) && is_constant(up)) {
+    return equal ? "<p>Every round carries the same, and as much down as up.</p>\n"
+                 : "<p>Every round carries the same.</p>\n";
+  }
+  if (equal) down.name = "to clients, and as many back";
+  return "<div class=\"charts\">\n" +
+         line_chart("Bytes a round", equal ? std::vector{down} : std::vector{down, up},
+                    AxisUnit::kBytes) +
+         "</div>\n";
 }
 
 std::string traffic(const ReportData& data) {
-  Series down{"to clients", 0, {}}, up{"from clients", 1, {}};
-  for (const RoundEvent& round : data.rounds) {
-    down.points.emplace_back(static_cast<double>(round.round),
-                             static_cast<double>(round.bytes_down));
-    up.points.emplace_back(static_cast<double>(round.round), static_cast<double>(round.bytes_up));
-  }
   const Run& run = data.run;
   std::string text = fmt::format(
       "<h2>What would have travelled</h2>\n<p>On a network this run would have sent <b>{}</b> to "
@@ -116,8 +192,7 @@ std::string traffic(const ReportData& data) {
     text += fmt::format(", {} and {} a round on average", bytes_text(run.bytes_down / rounds),
                         bytes_text(run.bytes_up / rounds));
   }
-  return text + ".</p>\n<div class=\"charts\">\n" +
-         line_chart("Bytes a round", {down, up}, AxisUnit::kBytes) + "</div>\n";
+  return text + ".</p>\n" + traffic_chart(data.rounds);
 }
 
 // The first failures, with what the clients said.
@@ -154,25 +229,56 @@ std::string failures(const ReportData& data) {
   return text + "</tbody></table></div>\n" + failure_samples(data.rounds);
 }
 
-std::string cell(const std::optional<double>& value) {
-  return "<td>" + (value ? metric_text(*value) : std::string("–")) + "</td>";
-}
+// A column of the table of rounds; empty cells say that a round has nothing there.
+struct Column {
+  std::string name;
+  std::function<std::string(const RoundEvent&)> cell;
+};
 
-std::string row(const RoundEvent& round) {
-  std::string text = fmt::format("<tr><td>{}</td>", round.round);
-  for (const char* name : {"accuracy", "loss"}) {
-    text += cell(find_real(round.server, name)) + cell(find_real(round.evaluate, name)) +
-            cell(find_real(round.train, name));
-  }
-  text += fmt::format("<td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
-                      count_text(round.clients), count_text(round.failures),
-                      bytes_text(round.bytes_down), bytes_text(round.bytes_up),
-                      seconds_text(round.seconds));
+std::string note_of(const RoundEvent& round) {
   std::string note = round.note.substr(0, kSettingBytesMax);
   if (!round.failure_reasons.empty()) {
     note += (note.empty() ? "" : "; ") + reasons_summary(round.failure_reasons);
   }
-  return text + fmt::format("<td class=\"note\">{}</td></tr>\n", html_escaped(note));
+  return note;
+}
+
+// Those that have something in any round.
+std::vector<Column> columns_of(const std::vector<RoundEvent>& rounds) {
+  std::vector<Column> columns = {
+      {"round", [](const RoundEvent& round) { return std::to_string(round.round); }}};
+  for (const char* name : {"accuracy", "loss"}) {
+    for (const Source& source : kSources) {
+      columns.push_back({fmt::format("{}, {}", name, source.name), [=](const RoundEvent& round) {
+                           const auto value = find_real(round.*source.metrics, name);
+                           return value ? metric_text(*value) : std::string();
+                         }});
+    }
+  }
+  columns.push_back({"clients", [](const RoundEvent& round) { return count_text(round.clients); }});
+  columns.push_back({"failed", [](const RoundEvent& round) {
+                       return round.failures == 0 ? std::string() : count_text(round.failures);
+                     }});
+  columns.push_back({"down", [](const RoundEvent& round) { return bytes_text(round.bytes_down); }});
+  columns.push_back({"up", [](const RoundEvent& round) { return bytes_text(round.bytes_up); }});
+  columns.push_back({"time", [](const RoundEvent& round) { return seconds_text(round.seconds); }});
+  columns.push_back({kNote, note_of});
+  std::erase_if(columns, [&](const Column& column) {
+    return std::all_of(rounds.begin(), rounds.end(),
+                       [&](const RoundEvent& round) { return column.cell(round).empty(); });
+  });
+  return columns;
+}
+
+std::string row(const std::vector<Column>& columns, const RoundEvent& round) {
+  std::string text = "<tr>";
+  for (const Column& column : columns) {
+    const std::string cell = html_escaped(column.cell(round));
+    const bool note = column.name == kNote;
+    text += fmt::format("<td{}>{}</td>", note ? " class=\"note\"" : "",
+                        cell.empty() && !note ? "–" : cell);
+  }
+  return text + "</tr>\n";
 }
 
 std::string round_table(const std::vector<RoundEvent>& rounds) {
@@ -184,13 +290,16 @@ std::string round_table(const std::vector<RoundEvent>& rounds) {
                         every, count_text(static_cast<int64_t>(rounds.size())));
   }
   text += fmt::format(
-      "<details class=\"card\"{}><summary>Every round in figures</summary><table><thead><tr>"
-      "<th>round</th><th>accuracy, server</th><th>federated</th><th>training</th>"
-      "<th>loss, server</th><th>federated</th><th>training</th><th>clients</th><th>failed</th>"
-      "<th>down</th><th>up</th><th>time</th><th class=\"left\">note</th></tr></thead><tbody>\n",
+      "<details class=\"card\"{}><summary>Every round in figures</summary><table><thead><tr>",
       rounds.size() <= 50 ? " open" : "");
+  const std::vector<Column> columns = columns_of(rounds);
+  for (const Column& column : columns) {
+    text +=
+        fmt::format("<th{}>{}</th>", column.name == kNote ? " class=\"left\"" : "", column.name);
+  }
+  text += "</tr></thead><tbody>\n";
   for (size_t i = 0; i != rounds.size(); ++i) {
-    if (i % every == 0 || i + 1 == rounds.size()) text += row(rounds[i]);
+    if (i % every == 0 || i + 1 == rounds.size()) text += row(columns, rounds[i]);
   }
   return text + "</tbody></table></details>\n";
 }
@@ -241,7 +350,7 @@ std::string report_html(const ReportData& data) {
       "{}</title>"
       "\n<style>{}</style>\n</head>\n<body>\n<main>\n",
       html_escaped(run.app), run.id, kReportStyle);
-  page += head(run) + "<h2>Curves</h2>\n" + curves(data.rounds);
+  page += head(data) + "<h2>Curves</h2>\n" + curves(data.rounds);
   for (const RecordEvent& record : data.records) {
     if (record.name == "data-skew") page += skew_section(record.metrics);
   }

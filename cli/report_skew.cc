@@ -38,6 +38,11 @@ std::string sentence(const MetricRecord& skew, std::string_view name, std::strin
                      after);
 }
 
+bool all_have_as_many(const MetricRecord& skew) {
+  const auto least = find_real(skew, "size-min");
+  return least && least == find_real(skew, "size-max");
+}
+
 // "1,000 clients.  A client has 12 to 180 examples, ..." : whatever of it is known.
 std::string words(const MetricRecord& skew) {
   std::string text = sentence(skew, "clients", "<p>The data lie at <b>", "</b> clients", true);
@@ -46,7 +51,9 @@ std::string words(const MetricRecord& skew) {
   if (sampled)
     text += sentence(skew, "sampled-clients", "; these figures are from ", " of them", true);
   text += ". ";
-  if (find_real(skew, "size-min") && find_real(skew, "size-max")) {
+  if (all_have_as_many(skew)) {
+    text += sentence(skew, "size-min", "Every client has <b>", "</b> examples. ", true);
+  } else if (find_real(skew, "size-min") && find_real(skew, "size-max")) {
     text += sentence(skew, "size-min", "A client has <b>", "", true) +
             sentence(skew, "size-max", "</b> to <b>", "</b> examples", true) +
             sentence(skew, "size-median", ", the median client <b>", "</b>", true) +
@@ -79,6 +86,7 @@ std::string size_chart(const MetricRecord& skew) {
   const std::vector<double> counts = list_of(skew, "size-histogram-counts");
   std::vector<Bar> bars;
   if (edges.size() != counts.size() + 1) return "";
+  if (counts.size() == 1 || all_have_as_many(skew)) return "";  // the words say it
   for (size_t i = 0; i != std::min(counts.size(), kBinsDrawnMax); ++i) {
     bars.push_back({count_of(edges[i]), counts[i],
                     fmt::format("{} to {} examples: {} clients", count_of(edges[i]),

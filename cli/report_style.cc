@@ -48,6 +48,8 @@ figcaption { display: flex; flex-wrap: wrap; gap: 4px 14px; align-items: baselin
   font-size: 14px; margin-bottom: 6px; }
 figcaption b { font-weight: 600; margin-right: auto; }
 svg { display: block; width: 100%; height: auto; }
+/* A legend moves below its title as a whole: no entry stands alone. */
+.keys { display: inline-flex; flex-wrap: wrap; gap: 2px 12px; }
 .key { font-size: 12.5px; color: var(--soft); white-space: nowrap; }
 .key i { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 5px; }
 .grid { stroke: var(--rule); stroke-width: 1; }

@@ -12,7 +12,8 @@ namespace umbel::cli {
 namespace {
 
 constexpr double kWidth = 560, kHeight = 260;
-constexpr double kLeft = 58, kRight = 14, kTop = 14, kBottom = 34;
+constexpr double kLeftMin = 58, kRight = 14, kTop = 14, kBottom = 34;
+constexpr double kDigitWidth = 6.6;  // of a tick's text, at most
 constexpr double kRowHeight = 20, kBarWidthMax = 60;
 
 // Steps of 1, 2 or 5 times a power of ten, about `count` of them in the range.
@@ -63,15 +64,31 @@ std::string open_svg(std::string_view title, double width, double height) {
 }
 
 std::string figure(std::string_view title, const std::string& svg, const std::string& legend = "") {
+  const std::string keys = legend.empty() ? "" : "<span class=\"keys\">" + legend + "</span>";
   return fmt::format("<figure><figcaption><b>{}</b>{}</figcaption>{}</figure>\n",
-                     html_escaped(title), legend, svg);
+                     html_escaped(title), keys, svg);
 }
 
-std::string grid_line(double y, const std::string& label) {
+std::string grid_line(double left, double y, const std::string& label) {
   return fmt::format(
       "<line class=\"grid\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/>"
       "<text class=\"tick\" x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5}</text>",
-      kLeft, kWidth - kRight, y, kLeft - 8, y + 3.5, label);
+      left, kWidth - kRight, y, left - 8, y + 3.5, label);
+}
+
+// The lines of an axis with their labels, and in `left` where they begin: no label is cut off.
+std::string grid(const Axis& y, AxisUnit unit, double& left) {
+  std::vector<std::pair<double, std::string>> ticks;
+  left = kLeftMin;
+  for (int i = 0; y.least + i * y.step <= y.most + y.step * 1e-6 && i < 20; ++i) {
+    const double value = y.least + i * y.step;
+    const auto& [at, label] =
+        ticks.emplace_back(y.at(value, kHeight - kBottom, kTop), tick_text(value, y.step, unit));
+    left = std::max(left, 12 + kDigitWidth * static_cast<double>(label.size()));
+  }
+  std::string svg;
+  for (const auto& [at, label] : ticks) svg += grid_line(left, at, label);
+  return svg;
 }
 
 std::vector<std::pair<double, double>> drawn_points(const Series& series) {
@@ -87,9 +104,9 @@ std::vector<std::pair<double, double>> drawn_points(const Series& series) {
 }
 
 std::string line_of(const std::vector<std::pair<double, double>>& points, const Axis& x,
-                    const Axis& y, int colour) {
+                    const Axis& y, double margin, int colour) {
   std::string path;
-  const auto left = [&](double value) { return x.at(value, kLeft, kWidth - kRight); };
+  const auto left = [&](double value) { return x.at(value, margin, kWidth - kRight); };
   const auto top = [&](double value) { return y.at(value, kHeight - kBottom, kTop); };
   for (const auto& [round, value] : points) {
     path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", left(round), top(value));
@@ -106,13 +123,13 @@ std::string legend_entry(int colour, std::string_view name) {
                      html_escaped(name));
 }
 
-std::string round_ticks(const Axis& x) {
+std::string round_ticks(const Axis& x, double left) {
   std::string text;
   const double step = std::max(1.0, x.step);
   for (double round = std::ceil(x.least / step) * step; round <= x.most + 1e-9; round += step) {
     text += fmt::format(
         "<text class=\"tick\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-        x.at(round, kLeft, kWidth - kRight), kHeight - kBottom + 17, tick_text(round, step, {}));
+        x.at(round, left, kWidth - kRight), kHeight - kBottom + 17, tick_text(round, step, {}));
   }
   return text +
          fmt::format("<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">round</text>",
@@ -165,14 +182,12 @@ std::string line_chart(std::string_view title, const std::vector<Series>& series
   Axis x = axis_of(first, last, 6, AxisUnit::kNumber);
   if (last > first) x.least = first, x.most = last;
   std::string svg = open_svg(title, kWidth, kHeight), legend;
-  for (int i = 0; y.least + i * y.step <= y.most + y.step * 1e-6 && i < 20; ++i) {
-    const double value = y.least + i * y.step;
-    svg += grid_line(y.at(value, kHeight - kBottom, kTop), tick_text(value, y.step, unit));
-  }
-  svg += round_ticks(x);
+  double left_edge = 0;
+  svg += grid(y, unit, left_edge);
+  svg += round_ticks(x, left_edge);
   for (size_t i = 0; i != series.size(); ++i) {
     if (drawn[i].empty()) continue;
-    svg += line_of(drawn[i], x, y, series[i].colour);
+    svg += line_of(drawn[i], x, y, left_edge, series[i].colour);
     legend += legend_entry(series[i].colour, series[i].name);
   }
   return figure(title, svg + "</svg>", legend);
@@ -186,17 +201,15 @@ std::string bar_chart(std::string_view title, const std::vector<Bar>& bars) {
   if (bars.empty() || most <= 0 || most > 1e300) return "";
   const Axis y = axis_of(0, most, 4, AxisUnit::kNumber);
   std::string svg = open_svg(title, kWidth, kHeight);
-  for (int i = 0; y.least + i * y.step <= y.most + y.step * 1e-6 && i < 20; ++i) {
-    const double value = y.least + i * y.step;
-    svg += grid_line(y.at(value, kHeight - kBottom, kTop), tick_text(value, y.step, {}));
-  }
-  const double room = (kWidth - kLeft - kRight) / static_cast<double>(bars.size());
+  double left_edge = 0;
+  svg += grid(y, AxisUnit::kNumber, left_edge);
+  const double room = (kWidth - left_edge - kRight) / static_cast<double>(bars.size());
   const double wide = std::min(room * 0.76, kBarWidthMax);
   const size_t label_every = std::max<size_t>(1, (bars.size() + 11) / 12);
   for (size_t i = 0; i != bars.size(); ++i) {
     const double value = std::isfinite(bars[i].value) ? std::max(0.0, bars[i].value) : 0;
     const double top = y.at(value, kHeight - kBottom, kTop);
-    const double left = kLeft + room * static_cast<double>(i);
+    const double left = left_edge + room * static_cast<double>(i);
     svg += fmt::format(
         "<rect class=\"f{}\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" "
         "rx=\"1.5\"><title>{}</title></rect>",

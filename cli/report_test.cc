@@ -5,6 +5,7 @@
 
 #include "curve.h"
 #include "report_html.h"
+#include "report_svg.h"
 #include "text_format.h"
 
 namespace umbel::cli {
@@ -86,6 +87,87 @@ TEST(Report, SaysWhyTheRunEndedAndWhatTheFirstFailuresWere) {
   size_t shown = 0;
   for (size_t at = 0; (at = page.find("<td>boom</td>", at)) != std::string::npos; ++at) ++shown;
   EXPECT_EQ(shown, 20u);
+}
+
+TEST(Report, WhatNeverChangesIsASentence) {
+  ReportData data = data_of(3);
+  for (RoundEvent& round : data.rounds) {
+    round.train.set("steps", 60.0);
+    round.bytes_up = round.bytes_down;
+  }
+  const std::string page = report_html(data);
+  EXPECT_THAT(page, HasSubstr("<b>steps</b>, training: 60 in all 3 rounds that have it."));
+  EXPECT_THAT(page, Not(HasSubstr("aria-label=\"steps\"")));
+  EXPECT_THAT(page, HasSubstr("aria-label=\"accuracy\""));
+  EXPECT_THAT(page, HasSubstr("Every round carries the same, and as much down as up."));
+  EXPECT_THAT(page, Not(HasSubstr("Bytes a round")));
+}
+
+TEST(Report, AsManyBytesEachWayAreOneLineThatSaysSo) {
+  ReportData data = data_of(3);
+  for (RoundEvent& round : data.rounds) round.bytes_up = round.bytes_down += round.round;
+  const std::string page = report_html(data);
+  EXPECT_THAT(page, HasSubstr("to clients, and as many back"));
+  EXPECT_THAT(page, Not(HasSubstr("from clients")));
+}
+
+TEST(Report, TheTableHasNoEmptyColumns) {
+  ReportData data = data_of(3);
+  EXPECT_THAT(report_html(data), HasSubstr("<th>loss, federated</th>"));
+  for (RoundEvent& round : data.rounds) round.evaluate = {};
+  data.rounds[1].failures = 2;
+  std::string page = report_html(data);
+  for (const char* there : {"accuracy, server", "loss, server", "loss, training", "failed"}) {
+    EXPECT_THAT(page, HasSubstr(fmt::format("<th>{}</th>", there)));
+  }
+  for (const char* gone :
+       {"<th>loss, federated</th>", "<th>accuracy, federated</th>", ">note</th>"}) {
+    EXPECT_THAT(page, Not(HasSubstr(gone)));
+  }
+}
+
+TEST(Report, TheBestRoundHasATile) {
+  ReportData data = data_of(3);
+  data.rounds[1].server.set("accuracy", 0.987);
+  EXPECT_THAT(report_html(data),
+              HasSubstr("<b>0.987</b><span>best accuracy, server, round 2</span>"));
+  for (RoundEvent& round : data.rounds) {
+    round.server = round.evaluate = {};
+    round.train = {{"loss", static_cast<double>(round.round)}};
+  }
+  EXPECT_THAT(report_html(data),
+              HasSubstr("<b>1.000</b><span>best loss, training, round 1</span>"));
+}
+
+// The digits of a tick are about 6 wide, and a chart begins at 0.
+TEST(Report, NoLabelBeginsLeftOfItsChart) {
+  const std::string chart =
+      line_chart("b", {{"down", 0, {{1, 1000}, {2, 1023}}}}, AxisUnit::kBytes);
+  const std::string tick = "<text class=\"tick\" x=\"";
+  size_t labels = 0;
+  for (size_t at = 0; (at = chart.find(tick, at)) != std::string::npos;) {
+    at += tick.size();
+    const double x = std::stod(chart.substr(at));
+    const size_t from = chart.find('>', at) + 1, to = chart.find('<', from);
+    if (chart.substr(at, from - at).find("end") == std::string::npos) continue;
+    EXPECT_GE(x, 6.0 * static_cast<double>(to - from)) << chart.substr(from, to - from);
+    ++labels;
+  }
+  EXPECT_GE(labels, 4u);
+}
+
+TEST(Report, ClientsThatHaveAsManyExamplesAreASentence) {
+  ReportData data = data_of(1);
+  data.records = {{"data-skew",
+                   {{"clients", 1000},
+                    {"size-min", 60},
+                    {"size-max", 60},
+                    {"size-histogram-edges", std::vector<double>{60, 60}},
+                    {"size-histogram-counts", std::vector<int64_t>{1000}}}}};
+  const std::string page = report_html(data);
+  EXPECT_THAT(page, HasSubstr("Every client has <b>60</b> examples."));
+  EXPECT_THAT(page, Not(HasSubstr("60 to 60")));
+  EXPECT_THAT(page, Not(HasSubstr("Clients by number of examples")));
 }
 
 TEST(Report, SkewOfAnyShapeIsDrawnOrLeftOut) {

@@ -34,8 +34,8 @@ p { margin: 6px 0; max-width: 76ch; }
 .stopped, .running { color: var(--wait); }
 .error { border-left: 3px solid var(--bad); padding: 8px 14px; margin: 16px 0;
   background: var(--card); white-space: pre-wrap; overflow-wrap: anywhere; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px;
-  margin: 24px 0 0; }
+.tiles { display: grid; grid-template-columns: repeat(4, 1fr); gap: 12px; margin: 24px 0 0; }
+@media (max-width: 760px) { .tiles { grid-template-columns: repeat(2, 1fr); } }
 .tile, figure, .card { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; }
 .tile { padding: 12px 16px; }
 .tile b { display: block; font-size: 22px; font-weight: 600; line-height: 1.3;

@@ -13,6 +13,7 @@ class Silent final : public Runtime {
  public:
   void log(LogLevel, std::optional<NodeId>, std::string_view) override {}
   void rounds_planned(uint64_t) override {}
+  uint64_t last_round() const override { return 0; }
   void round_finished(const RoundReport&) override {}
   void publish(std::string_view, const MetricRecord&) override {}
   Status save(std::string_view, const ArrayRecord&) override { return absl::OkStatus(); }

@@ -31,6 +31,7 @@ ClientApp& ClientApp::query(std::string_view name, Action action) {
 }
 
 ClientApp& ClientApp::on(std::string type, Action action) {
+  if (!action) throw Error(invalid_argument("ClientApp: the action for \"{}\" is empty", type));
   for (const auto& [known, existing] : actions_) {
     if (known == type)
       throw Error(invalid_argument("ClientApp has an action for \"{}\" already", type));

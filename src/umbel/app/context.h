@@ -52,7 +52,8 @@ class Context {
 
   void log(std::string_view message) const { log(LogLevel::kInfo, message); }
   void log(LogLevel level, std::string_view message) const;
-  // Makes a record part of the run's history and report, under a name.
+  // Makes a record part of the run's history and report, under a name of 1 to 255 bytes.  For the
+  // ServerApp, as save(): a client's own data is kept nowhere.
   void publish(std::string_view name, const MetricRecord& metrics) const;
   // Keeps arrays as an artifact of the run: a .safetensors file that `umbel pull` fetches.
   // umbel::Error if it cannot be written; there is then no file of that name.
@@ -66,6 +67,8 @@ class Context {
   Runtime& runtime() const { return *run_.runtime; }
 
  private:
+  void require_server(std::string_view call) const;
+
   const Run& run_;
   NodeId node_;
   uint64_t seed_;

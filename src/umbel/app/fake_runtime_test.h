@@ -19,6 +19,7 @@ class FakeRuntime final : public Runtime {
     lines.push_back((node ? std::to_string(node->value()) + ": " : "") + std::string(message));
   }
   void rounds_planned(uint64_t rounds) override { planned = rounds; }
+  uint64_t last_round() const override { return reports.empty() ? 0 : reports.back().round; }
   void round_finished(const RoundReport& report) override { reports.push_back(report); }
   void publish(std::string_view name, const MetricRecord& metrics) override {
     published[std::string(name)] = metrics;

@@ -23,11 +23,12 @@ class Loop {
       : grid_(grid), context_(context), options_(options) {}
 
   RoundsResult run(Rounds rounds) {
-    context_.runtime().rounds_planned(options_.rounds);
+    const uint64_t before = rounds.round() - 1;
+    context_.runtime().rounds_planned(before + options_.rounds);
     if (options_.evaluate && options_.evaluate_initial) report_initial(rounds.global());
     while (!rounds.over()) run_round(rounds);
     result_.arrays = rounds.global();
-    result_.rounds = rounds.round();
+    result_.rounds = rounds.round() - before;
     if (result_.rounds < options_.rounds) context_.runtime().ended_early(result_.stopped_because);
     return std::move(result_);
   }
@@ -119,6 +120,8 @@ class Loop {
   }
 
   void keep(RoundReport report) {
+    or_throw(annotate(check_metric_count(report.server),
+                      fmt::format("round {}: evaluate", report.round)));
     for (const auto& [name, value] : all_metrics(report)) result_.metrics.set(name, value);
     context_.runtime().round_finished(report);
     result_.history.push_back(std::move(report));
@@ -135,8 +138,16 @@ class Loop {
 
 RoundsResult run_rounds(Grid& grid, const Context& context, const Strategy& strategy,
                         ArrayRecord initial, const RoundsOptions& options) {
-  RunLimits limits{
-      .rounds = options.rounds, .targets = options.targets, .plateaus = options.plateaus};
+  const uint64_t before = context.runtime().last_round();
+  if (options.rounds == 0) throw Error(invalid_argument("rounds is 0, expected at least 1"));
+  // The mean of the model alone: what it refuses could never be trained.
+  Serial serial;
+  const aggregate::Addend model{&initial, 1};
+  or_throw(annotate(aggregate::weighted_mean({&model, 1}, serial).status(), "the initial model"));
+  RunLimits limits{.rounds = before + options.rounds,
+                   .first_round = before + 1,
+                   .targets = options.targets,
+                   .plateaus = options.plateaus};
   Rounds rounds = or_throw(Rounds::make(strategy, std::move(initial), grid.node_count(),
                                         context.run_seed(), std::move(limits)));
   return Loop(grid, context, options).run(std::move(rounds));

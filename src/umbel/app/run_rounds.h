@@ -33,6 +33,8 @@ struct RoundsResult {
   std::vector<RoundReport> history;
 };
 
+// A second call in the same run goes on with the numbers of the rounds.
+//
 // Runs a strategy's rounds on a federation (the loop of strategy/rounds.h) and reports each to the
 // run's history.  umbel::Error for a strategy that does not fit the federation, before anything is
 // sent; ABORTED when rounds fail in a row; CANCELLED when the run is stopped.

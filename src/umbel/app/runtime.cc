@@ -4,6 +4,11 @@
 
 namespace umbel {
 
+Status check_metric_count(const MetricRecord& metrics) {
+  if (metrics.size() <= kMetricsMax) return absl::OkStatus();
+  return invalid_argument("{} metrics, the limit is {}", metrics.size(), kMetricsMax);
+}
+
 MetricRecord all_metrics(const RoundReport& report) {
   MetricRecord all;
   const auto set = [&all](std::string_view prefix, const MetricRecord& metrics) {

@@ -37,6 +37,11 @@ struct RoundReport {
   std::vector<Failure> failure_samples;
 };
 
+inline constexpr size_t kMetricsMax = 10'000;  // of one round or published record
+inline constexpr size_t kRecordNameMax = 255;  // bytes
+// INVALID_ARGUMENT for more metrics than that.
+Status check_metric_count(const MetricRecord& metrics);
+
 // All of a round's metrics in one record: the server's under their own names, federated
 // evaluation's as "federated-NAME" (and as NAME where the server has none), training's as
 // "train-NAME".
@@ -50,7 +55,10 @@ class Runtime {
 
   // `node` is nothing for the ServerApp's own lines.
   virtual void log(LogLevel level, std::optional<NodeId> node, std::string_view message) = 0;
+  // How many rounds are planned in all, those before included.
   virtual void rounds_planned(uint64_t rounds) = 0;
+  // The greatest round number reported so far; a second series of rounds goes on from there.
+  virtual uint64_t last_round() const = 0;
   virtual void round_finished(const RoundReport& report) = 0;
   virtual void publish(std::string_view name, const MetricRecord& metrics) = 0;
   // Keeps arrays as a file of the run, .safetensors.

@@ -91,11 +91,16 @@ Status write_file_atomic(const std::filesystem::path& path, std::string_view tex
 }
 
 std::filesystem::path umbel_home() {
-  if (const char* home = std::getenv("UMBEL_HOME"); home && *home) return home;
-  if (const char* home = std::getenv("HOME"); home && *home) {
-    return std::filesystem::path(home) / ".umbel";
+  std::filesystem::path home = ".umbel";
+  if (const char* named = std::getenv("UMBEL_HOME"); named && *named) {
+    home = named;
+  } else if (const char* user = std::getenv("HOME"); user && *user) {
+    home = std::filesystem::path(user) / ".umbel";
   }
-  return std::filesystem::current_path() / ".umbel";
+  // The programs that are told of it have working folders of their own.
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(home, error);
+  return error ? home : absolute;
 }
 
 }  // namespace umbel

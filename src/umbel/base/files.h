@@ -40,7 +40,7 @@ class AtomicFile {
 
 Status write_file_atomic(const std::filesystem::path& path, std::string_view text);
 
-// $UMBEL_HOME, by default ~/.umbel; not created here.
+// $UMBEL_HOME, by default ~/.umbel, or .umbel here where there is no $HOME; absolute.  Not created.
 std::filesystem::path umbel_home();
 
 }  // namespace umbel

@@ -1,5 +1,7 @@
 #include "umbel/main/local_run.h"
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 
 #include "umbel/record/safetensors.h"
@@ -16,7 +18,9 @@ constexpr int kExitStopped = 143;
 
 Status check_artifact_name(std::string_view name) {
   const bool plain = !name.empty() && name.size() <= 200 && name[0] != '.' &&
-                     name.find_first_of(std::string_view("/\\\0\n", 4)) == std::string_view::npos;
+                     name.find_first_of("/\\") == std::string_view::npos &&
+                     std::ranges::none_of(
+                         name, [](char c) { return std::iscntrl(static_cast<unsigned char>(c)); });
   if (plain && name.ends_with(".safetensors")) return absl::OkStatus();
   return invalid_argument("artifact \"{}\": expected a plain file name that ends in .safetensors",
                           name);
@@ -45,7 +49,7 @@ int LocalRun::run(const ServerApp& server) {
   try {
     Context context(spec_.run);
     server.run(simulation_, context);
-    if (finished_.model_sha256.empty()) save_model();
+    if (finished_.model_sha256.empty() || saved_after_ < model_round_) save_model();
     if (simulation_.stop_requested()) fail(absl::CancelledError("the run was stopped"));
   } catch (const Error& error) {
     fail(error.status());
@@ -63,7 +67,7 @@ int LocalRun::run(const ServerApp& server) {
 void LocalRun::fail(const Status& status) {
   const bool stopped = simulation_.stop_requested();
   const bool configuration =
-      finished_.rounds == 0 && status.code() == absl::StatusCode::kInvalidArgument;
+      !simulation_.sent() && status.code() == absl::StatusCode::kInvalidArgument;
   finished_.status = stopped ? "stopped" : "failed";
   finished_.error = message_of(status);
   finished_.exit_code = stopped ? kExitStopped : configuration ? kExitConfiguration : kExitFailed;
@@ -97,6 +101,7 @@ void LocalRun::rounds_planned(uint64_t rounds) { events_.rounds(rounds); }
 
 void LocalRun::round_finished(const RoundReport& report) {
   if (report.round > 0) ++finished_.rounds;
+  last_round_ = std::max(last_round_, report.round);
   finished_.clients += report.clients;
   finished_.failures += report.failures;
   for (const auto& [name, value] : all_metrics(report)) finished_.metrics.set(name, value);
@@ -113,7 +118,10 @@ Status LocalRun::save(std::string_view name, const ArrayRecord& arrays) {
   absl::MutexLock lock(&saving_);
   UMBEL_RETURN_IF_ERROR(write_safetensors(path, arrays));
   const std::string hash = safetensors_sha256(arrays);
-  if (name == kModelName) finished_.model_sha256 = hash;
+  if (name == kModelName) {
+    finished_.model_sha256 = hash;
+    saved_after_ = model_round_;
+  }
   std::error_code ignored;
   events_.artifact(name, std::filesystem::file_size(path, ignored), hash);
   return absl::OkStatus();

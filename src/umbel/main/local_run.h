@@ -30,6 +30,7 @@ class LocalRun final : public Runtime {
 
   void log(LogLevel level, std::optional<NodeId> node, std::string_view message) override;
   void rounds_planned(uint64_t rounds) override;
+  uint64_t last_round() const override { return last_round_; }
   void round_finished(const RoundReport& report) override;
   void publish(std::string_view name, const MetricRecord& metrics) override;
   Status save(std::string_view name, const ArrayRecord& arrays) override;
@@ -48,6 +49,8 @@ class LocalRun final : public Runtime {
   Simulation simulation_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   absl::Mutex saving_;
+  uint64_t last_round_ = 0;
+  uint64_t saved_after_ = 0;  // the last finished round when the app saved model.safetensors
   uint64_t model_round_ = 0;  // the last finished round, and its model
   ArrayRecord model_;
   Finished finished_;

@@ -99,6 +99,43 @@ TEST_F(LocalRunTest, TheAppsOwnModelIsNotReplaced) {
   EXPECT_EQ(finished["model-sha256"], safetensors_sha256(own));
 }
 
+TEST_F(LocalRunTest, ASecondSeriesOfRoundsGoesOnWithTheNumbers) {
+  const Json finished = last(
+      [](Grid& g, Context& c) {
+        rounds(g, c, 2);
+        rounds(g, c, 3);
+      },
+      0);
+  EXPECT_EQ(finished["rounds"], 5);
+  std::vector<int> told;
+  for (const Json& event : events_written()) {
+    if (event["event"] == "round") told.push_back(event["round"]);
+  }
+  EXPECT_EQ(told, (std::vector<int>{1, 2, 3, 4, 5}));
+}
+
+TEST_F(LocalRunTest, AModelSavedBeforeTheRoundsIsNotTheResult) {
+  const Json finished = last(
+      [&](Grid& g, Context& c) {
+        c.save("model.safetensors", {{"w", Array::of<float>({7})}});
+        rounds(g, c, 1);
+      },
+      0);
+  const ArrayRecord kept = or_throw(read_safetensors(folder / "model.safetensors"));
+  EXPECT_EQ(finished["model-sha256"], safetensors_sha256(kept));
+  EXPECT_NE(kept, (ArrayRecord{{"w", Array::of<float>({7})}}));
+}
+
+TEST_F(LocalRunTest, WhatFailsAfterClientsTrainedIsNoConfigurationError) {
+  const Json finished = last(
+      [](Grid& g, Context& c) {
+        rounds(g, c, 1);
+        c.save("../elsewhere.safetensors", {});
+      },
+      1);
+  EXPECT_THAT(finished["error"].get<std::string>(), HasSubstr("plain file name"));
+}
+
 TEST_F(LocalRunTest, AWrongConfigurationIsToldApartFromAFailure) {
   spec.run.config = RunConfig({{"rounds", 0}}, {"umbel.toml:4"});
   const Json wrong =
@@ -136,7 +173,7 @@ TEST_F(LocalRunTest, AStoppedRunSaysSo) {
   const auto main = [&](Grid& g, Context& c) {
     rounds(g, c, 1);
     std::jthread stopper([&] { run.request_stop(); });
-    rounds(g, c, 1'000'000'000);
+    rounds(g, c, 999'999'000);
   };
   EXPECT_EQ(run.run(ServerApp().main(main)), 143);
   const Json finished = events_written().back();

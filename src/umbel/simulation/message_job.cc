@@ -4,9 +4,16 @@
 
 namespace umbel {
 
-void Mailbox::expect(std::span<const MessageId> ids) {
+Status Mailbox::expect(std::span<const MessageId> ids) {
   absl::MutexLock lock(&mutex_);
-  awaited_.insert(ids.begin(), ids.end());
+  for (size_t i = 0; i != ids.size(); ++i) {
+    if (ids[i] != MessageId() && awaited_.insert(ids[i]).second) continue;
+    for (const MessageId taken_back : ids.first(i)) awaited_.erase(taken_back);
+    return invalid_argument(
+        "message {} of the push has the id {}, which is {}: make each message with make_message()",
+        i, ids[i].value(), ids[i] == MessageId() ? "nobody's" : "another message's");
+  }
+  return absl::OkStatus();
 }
 
 void Mailbox::put(Message reply) {
@@ -17,10 +24,12 @@ void Mailbox::put(Message reply) {
 
 std::vector<Message> Mailbox::take(std::span<const MessageId> ids, absl::Time until) {
   absl::MutexLock lock(&mutex_);
+  // What is there stays there, so each look goes on where the last one ended.
+  size_t there = 0;
   auto all_there = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return closed_ || std::ranges::all_of(ids, [&](MessageId id) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-             return replies_.contains(id) || !awaited_.contains(id);
-           });
+    while (there != ids.size() && (replies_.contains(ids[there]) || !awaited_.contains(ids[there])))
+      ++there;
+    return closed_ || there == ids.size();
   };
   mutex_.AwaitWithDeadline(absl::Condition(&all_there), until);
   std::vector<Message> taken;

@@ -18,8 +18,9 @@ namespace umbel {
 // Replies that nobody has pulled yet.  Any threads.
 class Mailbox {
  public:
-  // These messages are sent: their replies will be asked for.
-  void expect(std::span<const MessageId> ids);
+  // These messages are sent: their replies will be asked for.  INVALID_ARGUMENT, and none of them
+  // is expected, if an id is 0 or stands for two messages.
+  Status expect(std::span<const MessageId> ids);
   // Dropped if nobody expects it (any longer).
   void put(Message reply);
   // Those of `ids` that are there, once all that are expected are or the time is up; they are then

@@ -33,6 +33,8 @@ class Simulation::Workers final : public Parallel {
 
   void for_each(size_t count, const std::function<void(size_t)>& piece) override {
     if (count == 0) return;
+    // A piece that asks for pieces gets them on its own thread: the others may all be waiting, too.
+    if (WorkerPool::on_worker()) return Serial().for_each(count, piece);
     const DenormalMode::Mode mode = DenormalMode::current();
     const std::function<void(size_t)> as_here = [&piece, mode](size_t i) {
       const DenormalMode same(mode);
@@ -87,6 +89,10 @@ size_t Simulation::threads() const { return pool_.lanes(); }
 
 void Simulation::require_running() const {
   if (stop_) throw stopped();
+  if (WorkerPool::on_worker()) {
+    throw Error(failed_precondition(
+        "the Grid was called from a worker thread: it belongs to the ServerApp's own"));
+  }
 }
 
 void Simulation::require_client(uint64_t client) const {
@@ -114,6 +120,7 @@ Message Simulation::make_message(std::string type, NodeId node, RecordDict conte
 
 std::vector<MessageId> Simulation::push(std::vector<Message> messages) {
   require_running();
+  sent_ = true;
   std::vector<MessageId> ids;
   for (const Message& message : messages) {
     require_client(message.metadata().destination.value());
@@ -125,7 +132,7 @@ std::vector<MessageId> Simulation::push(std::vector<Message> messages) {
         "replies first",
         mailbox_.outstanding(), messages.size(), kMessagesMax));
   }
-  mailbox_.expect(ids);
+  or_throw(mailbox_.expect(ids));
   const auto job = std::make_shared<MessageJob>(clients_, mailbox_, std::move(messages), ids);
   std::erase_if(message_jobs_, [](const auto& known) { return known.expired(); });
   message_jobs_.push_back(job);
@@ -156,6 +163,11 @@ aggregate::FoldResult Simulation::send_and_fold(const Broadcast& broadcast,
   require_running();
   for (const uint64_t node : broadcast.nodes) require_client(node);
   require_distinct(broadcast.nodes);
+  if (deadline && !(deadline->count() > 0)) {
+    throw Error(
+        invalid_argument("the deadline is {} s, expected a positive number", deadline->count()));
+  }
+  sent_ = true;
   const MessageId first(next_message_.fetch_add(broadcast.nodes.size()));
   const auto job =
       std::make_shared<FoldJob>(clients_, run_.id, first, broadcast, plan, pool_.lanes());

@@ -56,6 +56,8 @@ class Simulation final : public Grid {
   // Makes the calls under way, and all later ones, end with CANCELLED.  Any thread.
   void request_stop();
   bool stop_requested() const { return stop_; }
+  // Whether any message was sent yet.
+  bool sent() const { return sent_; }
   // Ends the threads; false if a client's code has not returned within `grace`.
   bool shut_down(std::chrono::milliseconds grace);
 
@@ -75,6 +77,7 @@ class Simulation final : public Grid {
   std::vector<std::weak_ptr<MessageJob>> message_jobs_;
   std::atomic<uint64_t> next_message_{1};
   std::atomic<bool> stop_{false};
+  std::atomic<bool> sent_{false};
 };
 
 }  // namespace umbel

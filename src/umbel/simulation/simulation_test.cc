@@ -25,6 +25,7 @@ class QuietRuntime final : public Runtime {
  public:
   void log(LogLevel, std::optional<NodeId>, std::string_view) override {}
   void rounds_planned(uint64_t) override {}
+  uint64_t last_round() const override { return 0; }
   void round_finished(const RoundReport&) override {}
   void publish(std::string_view, const MetricRecord&) override {}
   Status save(std::string_view, const ArrayRecord&) override { return absl::OkStatus(); }
@@ -242,6 +243,26 @@ TEST_F(SimulationTest, RepliesAtTheVeryDeadlineCountOnceOrFail) {
                                            std::chrono::microseconds(1000));
     EXPECT_EQ(result.replies + result.failure_count(), 8u);
   }
+}
+
+TEST_F(SimulationTest, MessagesWithoutIdsOfTheirOwnAreRefused) {
+  app.query([](const Message& m, Context&) { return m.reply(MetricRecord{}); });
+  Simulation& grid = start(2);
+  const Metadata nobody{.source = kServerNode, .destination = NodeId(1), .type = "query"};
+  EXPECT_THROW(grid.push({Message(nobody, RecordDict())}), Error);
+  const Message once = grid.make_message("query", NodeId(1), {});
+  EXPECT_THROW(grid.push({once, once}), Error);
+  EXPECT_EQ(grid.send_and_receive({once}).size(), 1u) << "a refused push leaves nothing behind";
+}
+
+TEST_F(SimulationTest, PiecesOfPiecesRunOnTheirOwnThread) {
+  Simulation& grid = start(2);
+  std::atomic<int> ran{0};
+  grid.parallel().for_each(4, [&](size_t) {
+    grid.parallel().for_each(4, [&](size_t) { ++ran; });
+    EXPECT_THROW(grid.push({}), Error) << "the Grid is not for worker threads";
+  });
+  EXPECT_EQ(ran, 16);
 }
 
 TEST_F(SimulationTest, StoppingEndsARoundAtOnceWithCancelled) {

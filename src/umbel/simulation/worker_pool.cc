@@ -9,6 +9,10 @@
 
 namespace umbel {
 
+namespace {
+thread_local bool is_worker = false;
+}
+
 // Shared by the pool and every thread, so that an relieved thread outlives neither.
 struct WorkerPool::State {
   struct Worker {
@@ -30,6 +34,7 @@ struct WorkerPool::State {
   }
 
   void serve(Worker& self) {
+    is_worker = true;
     const DenormalMode fast(DenormalMode::kFlush);
     absl::MutexLock lock(&mutex);
     while (!self.relieved) {
@@ -78,6 +83,8 @@ WorkerPool::WorkerPool(size_t threads)
 }
 
 WorkerPool::~WorkerPool() { (void)shut_down(absl::ZeroDuration()); }
+
+bool WorkerPool::on_worker() { return is_worker; }
 
 void WorkerPool::start(std::shared_ptr<Job> job) {
   absl::MutexLock lock(&state_->mutex);

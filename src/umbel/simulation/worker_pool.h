@@ -35,6 +35,8 @@ class WorkerPool {
   ~WorkerPool();
 
   size_t lanes() const { return lanes_; }
+  // Whether the calling thread is one of a pool's.
+  static bool on_worker();
   void start(std::shared_ptr<Job> job);
   // Waits until the job has no work left and no thread inside, or wake() is called, or the time is
   // up.  Returns whether the job is over.

@@ -11,7 +11,7 @@ namespace umbel {
 
 namespace {
 
-constexpr uint64_t kRoundsMax = uint64_t{1} << 40;
+constexpr uint64_t kRoundsMax = 1'000'000'000;
 
 // The least number of replies that make `share` of `asked`; the slack forgives what a share such
 // as 0.07 loses in binary (0.07 * 100 is a little more than 7).
@@ -26,7 +26,7 @@ Result<Rounds> Rounds::make(Strategy strategy, ArrayRecord initial, uint64_t pop
                             uint64_t seed, RunLimits limits) {
   UMBEL_RETURN_IF_ERROR(strategy.validate(population));
   if (limits.first_round == 0 || limits.first_round > limits.rounds || limits.rounds > kRoundsMax) {
-    return invalid_argument("run: rounds {} to {}, expected to begin at 1 and to end by 2^40",
+    return invalid_argument("run: rounds {} to {}, expected to begin at 1 and to end by 10^9",
                             limits.first_round, limits.rounds);
   }
   Stopping stopping({.rounds = limits.rounds,

@@ -266,11 +266,11 @@ TEST(Rounds, MakeRefusesWhatCouldNotRun) {
             "strategy fed-avg: train: sampler: count 101 of a population of 100: ask fewer "
             "clients, or raise the number of nodes");
   EXPECT_EQ(make_error(fed_avg(), {.rounds = 0}),
-            "run: rounds 1 to 0, expected to begin at 1 and to end by 2^40");
+            "run: rounds 1 to 0, expected to begin at 1 and to end by 10^9");
   EXPECT_EQ(make_error(fed_avg(), {.rounds = 3, .first_round = 4}),
-            "run: rounds 4 to 3, expected to begin at 1 and to end by 2^40");
+            "run: rounds 4 to 3, expected to begin at 1 and to end by 10^9");
   EXPECT_EQ(make_error(fed_avg(), {.rounds = UINT64_MAX}),
-            "run: rounds 1 to 18446744073709551615, expected to begin at 1 and to end by 2^40");
+            "run: rounds 1 to 18446744073709551615, expected to begin at 1 and to end by 10^9");
   EXPECT_EQ(make_error(fed_avg(), {.rounds = 1, .targets = {{"", Compare::kAtLeast, 0}}}),
             "stopping: a rule without a metric");
 }

@@ -104,7 +104,7 @@ Result<RunSpec> from_json(const Json& json) {
   RunSpec spec;
   UMBEL_ASSIGN_OR_RETURN(const uint64_t id, count(json, "run-id", 0, INT64_MAX));
   spec.run.id = RunId(id);
-  UMBEL_ASSIGN_OR_RETURN(spec.run.seed, count(json, "seed", 0, UINT64_MAX));
+  UMBEL_ASSIGN_OR_RETURN(spec.run.seed, count(json, "seed", 0, INT64_MAX));
   UMBEL_ASSIGN_OR_RETURN(spec.run.nodes, count(json, "nodes", 1, INT64_MAX));
   UMBEL_ASSIGN_OR_RETURN(spec.threads, count(json, "threads", 0, kThreadsMax));
   UMBEL_ASSIGN_OR_RETURN(spec.run.config, run_config(json));

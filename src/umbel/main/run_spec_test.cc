@@ -13,7 +13,7 @@ using ::testing::StartsWith;
 
 std::string spec(std::string_view config, std::string_view more = "") {
   return fmt::format(
-      R"({{"version": 1, "run-id": 17, "seed": 18446744073709551615, "nodes": 1000, "threads": 2,)"
+      R"({{"version": 1, "run-id": 17, "seed": 9223372036854775807, "nodes": 1000, "threads": 2,)"
       R"( "output": "/runs/17", "new-in-2": {{"x": [1]}}, "run-config": [{}]{}}})",
       config, more);
 }
@@ -30,7 +30,7 @@ TEST(RunSpecTest, ReadsEveryFieldAndIgnoresUnknownOnes) {
           R"({"key": "rounds", "value": 3, "origin": "umbel.toml:9"}, {"key": "n", "value": "a"})"),
       "spec.json"));
   EXPECT_EQ(run.run.id, RunId(17));
-  EXPECT_EQ(run.run.seed, UINT64_MAX);
+  EXPECT_EQ(run.run.seed, uint64_t{INT64_MAX});
   EXPECT_EQ(run.run.nodes, 1000u);
   EXPECT_EQ(run.threads, 2u);
   EXPECT_EQ(run.output, "/runs/17");
@@ -81,10 +81,10 @@ TEST(RunSpecTest, NamesFileAndKeyOfWhatIsWrong) {
   EXPECT_THAT(error(spec(R"({"key": "a", "value": 1}, {"key": "a", "value": 2})")),
               HasSubstr("\"run-config\": \"a\" twice"));
   // A key that comes again replaces the first.
-  for (const char* bad :
-       {R"("nodes": 0)", R"("nodes": -1)", R"("nodes": 1.0)", R"("nodes": "1")",
-        R"("nodes": 9223372036854775808)", R"("threads": 1025)", R"("seed": -1)", R"("seed": null)",
-        R"("run-id": true)", R"("version": 2)", R"("output": 3)", R"("run-config": {})"}) {
+  for (const char* bad : {R"("nodes": 0)", R"("nodes": -1)", R"("nodes": 1.0)", R"("nodes": "1")",
+                          R"("nodes": 9223372036854775808)", R"("threads": 1025)", R"("seed": -1)",
+                          R"("seed": null)", R"("seed": 9223372036854775808)", R"("run-id": true)",
+                          R"("version": 2)", R"("output": 3)", R"("run-config": {})"}) {
     const std::string key = std::string(bad).substr(0, std::string_view(bad).find(':'));
     EXPECT_THAT(error(spec("", std::string(", ") + bad)), StartsWith("spec.json: " + key)) << bad;
   }

@@ -3,6 +3,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <charconv>
 #include <functional>
 #include <sstream>
 #include <string_view>
@@ -16,6 +17,22 @@ namespace {
 constexpr int64_t kThreadsMax = 1024;
 constexpr const char* kRun = "The run's number, as `umbel ls` shows it";
 constexpr const char* kLink = "A link profile of config.toml; none: this machine";
+
+// The parser's own conversion takes what is beyond 64 bits as the nearest that fits, and 010 as
+// eight: it gets the number in decimal once it is known to be good.
+CLI::Validator whole_number(int64_t least, int64_t most) {
+  const auto check = [least, most](std::string& text) -> std::string {
+    int64_t number = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, number);
+    if (error != std::errc() || stop != end || number < least || number > most) {
+      return fmt::format("expected a whole number from {} to {}, got \"{}\"", least, most, text);
+    }
+    text = std::to_string(number);
+    return "";
+  };
+  return CLI::Validator(check, fmt::format("INT in [{} - {}]", least, most));
+}
 
 // Where the parser writes; one value of each command's options, of which one is used.
 struct Parsed {
@@ -70,11 +87,11 @@ void add_run(CLI::App& app, Parsed& parsed) {
                    "Overrides of [config]: 'rounds=5 title=\"two words\"'; may be repeated")
       ->allow_extra_args(false);
   command->add_option("--nodes", options.nodes, "Number of virtual clients")
-      ->check(CLI::Range(int64_t{1}, INT64_MAX));
+      ->transform(whole_number(1, INT64_MAX));
   command->add_option("--seed", options.seed, "The seed of everything random")
-      ->check(CLI::Range(int64_t{0}, INT64_MAX));
+      ->transform(whole_number(0, INT64_MAX));
   command->add_option("--threads", options.threads, "Worker threads; 0: every processor")
-      ->check(CLI::Range(int64_t{0}, kThreadsMax));
+      ->transform(whole_number(0, kThreadsMax));
   command->add_flag("--stream", options.stream, "Show the app's log lines as they come");
   command->add_flag("--build,!--no-build", options.build, "Build first (default), or do not");
   command->add_flag("--report,!--no-report", options.report, "Write report.html (default) or not");
@@ -90,7 +107,7 @@ void add_ls(CLI::App& app, Parsed& parsed) {
       ->check(CLI::IsMember({"running", "completed", "failed", "stopped"}));
   command->add_option("--app", options.app, "Only runs of this app");
   command->add_option("--limit", options.limit, "At most so many; 0: all (default: 20)")
-      ->check(CLI::Range(int64_t{0}, INT64_MAX));
+      ->transform(whole_number(0, INT64_MAX));
   command->callback([&] { parsed.chosen = [&] { return options; }; });
 }
 
@@ -98,9 +115,7 @@ template <class Options>
 CLI::App* add_of_run(CLI::App& app, Parsed& parsed, Options& options, const char* name,
                      const char* text) {
   CLI::App* command = add_command(app, parsed, name, text);
-  command->add_option("RUN", options.run, kRun)
-      ->required()
-      ->check(CLI::Range(int64_t{1}, INT64_MAX));
+  command->add_option("RUN", options.run, kRun)->required()->transform(whole_number(1, INT64_MAX));
   command->add_option("LINK", options.link, kLink);
   command->callback([&] { parsed.chosen = [&] { return options; }; });
   return command;
@@ -113,7 +128,7 @@ void add_commands_of_runs(CLI::App& app, Parsed& parsed) {
       ->check(CLI::IsMember({"server", "client", "app", "all"}));
   log->add_flag("-f,--follow", parsed.log.follow, "Go on until the run ends");
   log->add_option("--limit", parsed.log.limit, "Only the last so many lines; 0: all")
-      ->check(CLI::Range(int64_t{0}, INT64_MAX));
+      ->transform(whole_number(0, INT64_MAX));
   add_of_run(app, parsed, parsed.stop, "stop", "Stop a run");
   CLI::App* pull = add_of_run(app, parsed, parsed.pull, "pull", "Copy what a run made");
   pull->add_option("--to", parsed.pull.to, "The folder to copy to (default: run-RUN)");

@@ -231,6 +231,10 @@ Result<Event> parse_event(std::string_view line) {
   if (line.size() > kEventBytesMax) {
     return invalid_argument("an event is longer than the limit of {} bytes", kEventBytesMax);
   }
+  if (const Status status = check_json_limits(line); !status.ok()) {
+    return invalid_argument("an event has {}, got \"{}\"", message_of(status),
+                            escaped(line.substr(0, 60)));
+  }
   const Json object = parse_json(line);
   if (!object.is_object() || !object.contains("event") || !object["event"].is_string()) {
     return invalid_argument("expected a JSON object with \"event\", got \"{}\"",

@@ -144,10 +144,27 @@ TEST(Event, NoArtifactNameLeadsOutOfTheFolder) {
 
 TEST(Event, HostileSizesAreRefusedBeforeMemoryIsSpent) {
   EXPECT_THAT(error_of(std::string(kEventBytesMax + 1, ' ')), testing::HasSubstr("limit"));
-  error_of("{\"event\":" + std::string(10'000'000, '['));
+  EXPECT_THAT(error_of("{\"event\":" + std::string(10'000'000, '[')),
+              testing::StartsWith("an event has more levels than the limit of 8, got \"{"));
   std::string members = "{\"event\":\"record\",\"name\":\"n\",\"metrics\":{\"a\":0";
   for (int i = 0; i != 1'000'000; ++i) members += ",\"" + std::to_string(i) + "\":1";
-  error_of(members + "}}");
+  EXPECT_THAT(error_of(members + "}}"),
+              testing::StartsWith("an event has more members than the limit of 20000, got \"{"));
+}
+
+TEST(Event, ALineAtItsLimitsIsReadAndOneBeyondNamesThem) {
+  // "event", "x" and the members of "x"; a colon in a string is none.
+  const auto with_members = [](int count) {
+    std::string line = R"({"event":"from-the-future","x":{"::":"::")";
+    for (int i = 3; i != count; ++i) line += ",\"" + std::to_string(i) + "\":1";
+    return line + "}}";
+  };
+  parsed<UnknownEvent>(with_members(20'000));
+  EXPECT_THAT(error_of(with_members(20'001)),
+              testing::HasSubstr("members than the limit of 20000"));
+  parsed<UnknownEvent>(R"({"event":"from-the-future","x":[[[[[[[]]]]]]]})");
+  EXPECT_THAT(error_of(R"({"event":"from-the-future","x":[[[[[[[[]]]]]]]]})"),
+              testing::HasSubstr("levels than the limit of 8"));
 }
 
 TEST(JsonRecords, MetricsComeBackAsTheyWere) {

@@ -46,29 +46,6 @@ Result<MetricValue> metric_of(const std::string& name, const Json& json) {
   return MetricValue(std::move(reals));
 }
 
-// The parser keeps a value for every bracket, so 16 MiB of them would be gigabytes, and scans an
-// object's members for each new one.  Neither is worth starting for what no event has.
-bool beyond_limits(std::string_view text) {
-  int depth = 0, members = 0;
-  bool quoted = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted) {
-      if (c == '\\') ++i;
-      if (c == '"') quoted = false;
-    } else if (c == '"') {
-      quoted = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kDepthMax) return true;
-    } else if (c == ':') {
-      if (++members > kMembersMax) return true;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return false;
-}
-
 Json real_json(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 }  // namespace
@@ -137,8 +114,35 @@ std::string text_of(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+// The parser keeps a value for every bracket, so 16 MiB of them would be gigabytes, and scans an
+// object's members for each new one.  Neither is worth starting for what no event has.
+Status check_json_limits(std::string_view text) {
+  int depth = 0, members = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      if (c == '"') quoted = false;
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kDepthMax) {
+        return invalid_argument("more levels than the limit of {}", kDepthMax);
+      }
+    } else if (c == ':') {
+      if (++members > kMembersMax) {
+        return invalid_argument("more members than the limit of {}", kMembersMax);
+      }
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return absl::OkStatus();
+}
+
 Json parse_json(std::string_view text) {
-  if (beyond_limits(text)) return Json(Json::value_t::discarded);
+  if (!check_json_limits(text).ok()) return Json(Json::value_t::discarded);
   return Json::parse(text.begin(), text.end(), nullptr, false);
 }
 

@@ -22,8 +22,10 @@ Result<MetricRecord> metrics_of(const Json& object);
 
 // One line of text, whatever bytes the strings have: what is not UTF-8 becomes U+FFFD.
 std::string text_of(const Json& json);
-// The value, or a discarded one if the text is no JSON, nests deeper or has more members than any
-// event does.
+// Nesting and members (colons outside strings) against what any event has; INVALID_ARGUMENT names
+// the limit.
+Status check_json_limits(std::string_view text);
+// The value, or a discarded one if the text is no JSON or beyond those limits.
 Json parse_json(std::string_view text);
 
 // As history.db keeps them.

@@ -35,8 +35,9 @@ Result<Manifest> read_manifest(const std::filesystem::path& app);
 // The rule for an app's name, and a publisher's: a-z, 0-9 and -, 64 at most, no leading -.
 Status check_app_name(std::string_view what, std::string_view name);
 
-// Applies one --run-config argument, `rounds=5 title="two words" sizes=[1,2]`: values as in TOML;
-// where the setting is text, a bare word is text.  All of it applies or none.
+// Applies one --run-config argument, `rounds=5 title="two words" sizes=[1,2]`: values as in TOML
+// but for comments, of which there are none; where the setting is text, a bare word is text.  A key
+// may stand in quotes.  All of it applies or none.
 // INVALID_ARGUMENT for an unknown key (names the nearest) and for a value of another kind than the
 // setting's; an integer given for a real number is widened.
 Status apply_run_config(std::string_view argument, std::vector<Setting>& settings);

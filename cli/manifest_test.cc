@@ -174,9 +174,61 @@ TEST(RunConfig, ABareWordIsTextWhereTheSettingIsText) {
   EXPECT_EQ(setting_of(changed, "title").value, ConfigValue("x \\ y"));
 }
 
+TEST(RunConfig, AKeyMayStandInQuotes) {
+  std::vector<Setting> changed = settings();
+  const Status status = apply_run_config("\"rounds\"=5 'title'=\"a=b\"", changed);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(setting_of(changed, "rounds").value, ConfigValue(5));
+  EXPECT_EQ(setting_of(changed, "title").value, ConfigValue("a=b"));
+}
+
+TEST(RunConfig, ANumberSignIsTextOrRefusedAndNeverAComment) {
+  for (const std::string word : {"a#b", "\"a#b\"", "'a#b'"}) {
+    std::vector<Setting> changed = settings();
+    ASSERT_TRUE(apply_run_config("title=" + word, changed).ok()) << word;
+    EXPECT_EQ(setting_of(changed, "title").value, ConfigValue("a#b"));
+  }
+  for (const std::string setting :
+       {"rounds=1#x", "title=\"ok\"#x", "title='ok'#x", "title=\"a\\\"\"#", "shuffle=false#",
+        "sizes=[1]#x", "title=\"\"\"a\"\"\"\"#\"", "sizes=[1,#x\n2]"}) {
+    std::vector<Setting> changed = settings();
+    const Status status = apply_run_config(setting, changed);
+    EXPECT_THAT(message_of(status),
+                testing::HasSubstr("; got a value with a # outside plain quotes, "))
+        << setting;
+  }
+}
+
+TEST(RunConfig, WhatIsNoValueOfTheSettingIsCalledWhatItIs) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"rounds=99999999999999999999", "got an integer beyond 64 bits 99999999999999999999"},
+      {"rounds=-9223372036854775809", "got an integer beyond 64 bits -9223372036854775809"},
+      {"learning-rate=9223372036854775808", "got an integer beyond 64 bits 9223372036854775808"},
+      {"learning-rate=nan", "got a number that is not finite nan"},
+      {"rounds=-inf", "got a number that is not finite -inf"},
+      {"learning-rate=1e999", "got a real number beyond 64 bits 1e999"},
+      {"learning-rate=1.2.3", "got a malformed number 1.2.3"},
+      {"rounds=2026-01-01", "got a date or time 2026-01-01"},
+      {"sizes=[]", "got an empty list []"},
+      {"sizes=[1,\"a\"]", "got a list of mixed or other kinds [1,\"a\"]"},
+      {"sizes=[1,x]", "got a malformed list [1,x]"},
+      {"rounds={a=1}", "got a table {a=1}"},
+      {"title=\"ok\"x", "got malformed quoted text \"ok\"x"},
+      {"rounds=", "got nothing"},
+      {"rounds=few", "got text few"},
+      {"rounds=nano", "got text nano"},
+  };
+  for (const auto& [argument, message] : cases) {
+    std::vector<Setting> changed = settings();
+    EXPECT_THAT(message_of(apply_run_config(argument, changed)), testing::HasSubstr(message))
+        << argument;
+  }
+}
+
 TEST(RunConfig, ErrorsNameTheKeyAndChangeNothing) {
   const std::pair<const char*, const char*> cases[] = {
       {"rouds=5", "--run-config: rouds: unknown key; did you mean \"rounds\"?"},
+      {"\"rouds\"=5", "--run-config: rouds: unknown key; did you mean \"rounds\"?"},
       {"zzz=5", "--run-config: zzz: unknown key; there are: rounds, learning-rate, title"},
       {"rounds=1.5",
        "--run-config: rounds: expected an integer, as 3 in umbel.toml:9; got a real number 1.5"},

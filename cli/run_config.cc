@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 
 #include "manifest.h"
 #include "toml.h"
@@ -53,11 +54,57 @@ Status unknown_key(std::string_view key, const std::vector<Setting>& settings) {
   return invalid_argument("{}: {}: unknown key{}", kOrigin, escaped(key), hint);
 }
 
+// A # outside quotes starts a comment to TOML: what follows would be dropped without a word.  Where
+// quotes stand in threes any # is taken for one.
+bool has_comment(std::string_view word) {
+  const bool threes = word.find("\"\"\"") != word.npos || word.find("'''") != word.npos;
+  if (threes) return word.find('#') != word.npos;
+  char quote = 0;
+  for (size_t at = 0; at < word.size(); ++at) {
+    const char c = word[at];
+    if (quote != 0) {
+      if (c == '\\' && quote == '"') ++at;
+      if (c == quote) quote = 0;
+    } else if (c == '#') {
+      return true;
+    } else if (c == '"' || c == '\'') {
+      quote = c;
+    }
+  }
+  return false;
+}
+
 // What the word says as TOML, or nothing if it says nothing.
-std::optional<ConfigValue> toml_value(std::string_view word) {
-  const auto entries = parse_toml(fmt::format("x = {}", word), kOrigin);
+std::optional<TomlEntry> toml_entry(std::string_view word) {
+  if (has_comment(word)) return std::nullopt;
+  auto entries = parse_toml(fmt::format("x = {}", word), kOrigin);
   if (!entries.ok() || entries->size() != 1 || entries->front().key != "x") return std::nullopt;
-  return entries->front().value;
+  return std::move(entries->front());
+}
+
+// What a word is that is no TOML.
+std::string_view kind_of_malformed(std::string_view word) {
+  if (word.empty()) return "nothing";
+  if (has_comment(word)) return "a value with a # outside plain quotes,";
+  if (word.front() == '"' || word.front() == '\'') return "malformed quoted text";
+  if (word.front() == '[') return "a malformed list";
+  const std::string_view number = word.substr(word.front() == '-' || word.front() == '+' ? 1 : 0);
+  if (number.empty() || number.front() < '0' || number.front() > '9') return "text";
+  const bool digits = number.find_first_not_of("0123456789_") == std::string_view::npos;
+  const bool large = digits && number.front() != '0' && number.size() > 18;
+  if (large) return "an integer beyond 64 bits";
+  double real = 0;
+  const char* end = number.data() + number.size();
+  const auto [stop, error] = std::from_chars(number.data(), end, real);
+  if (stop == end && error == std::errc::result_out_of_range) return "a real number beyond 64 bits";
+  return "a malformed number";
+}
+
+// "a.b" and 'a.b' are a.b, as in TOML; no setting's name needs an escape.
+std::string_view without_quotes(std::string_view key) {
+  const bool quoted =
+      key.size() > 2 && (key.front() == '"' || key.front() == '\'') && key.back() == key.front();
+  return quoted ? key.substr(1, key.size() - 2) : key;
 }
 
 // Real numbers take integers; nothing else converts.
@@ -78,16 +125,16 @@ std::optional<ConfigValue> as_kind_of(const ConfigValue& old, const ConfigValue&
 
 Result<ConfigValue> value_for(const Setting& setting, std::string_view word) {
   const bool quoted = !word.empty() && (word.front() == '"' || word.front() == '\'');
-  const std::optional<ConfigValue> given = toml_value(word);
+  const std::optional<TomlEntry> given = toml_entry(word);
   if (std::holds_alternative<std::string>(setting.value.base()) && !quoted) {
     return ConfigValue(std::string(word));
   }
-  if (given) {
-    if (auto value = as_kind_of(setting.value, *given)) return *std::move(value);
+  if (given && given->value) {
+    if (auto value = as_kind_of(setting.value, *given->value)) return *std::move(value);
   }
   return invalid_argument("{}: {}: expected {}, as {} in {}; got {} {}", kOrigin, setting.key,
                           setting.value.kind(), setting.value.text(), setting.origin,
-                          given ? given->kind() : "text", escaped(word));
+                          given ? given->kind : kind_of_malformed(word), escaped(word));
 }
 
 }  // namespace
@@ -109,8 +156,8 @@ Status apply_run_config(std::string_view argument, std::vector<Setting>& setting
                               escaped(argument.substr(at)));
     }
     UMBEL_ASSIGN_OR_RETURN(const size_t end, end_of_value(argument, equals + 1));
-    Setting* setting = find_setting(changed, key);
-    if (setting == nullptr) return unknown_key(key, settings);
+    Setting* setting = find_setting(changed, without_quotes(key));
+    if (setting == nullptr) return unknown_key(without_quotes(key), settings);
     UMBEL_ASSIGN_OR_RETURN(setting->value,
                            value_for(*setting, argument.substr(equals + 1, end - equals - 1)));
     setting->origin = kOrigin;

@@ -155,6 +155,23 @@ Status read_simulation(Table& table, Manifest& manifest) {
   return table.require_no_others();
 }
 
+// What follows links; a fifo is refused here, since to open one may wait forever.
+Status require_regular_file(const std::filesystem::path& file) {
+  std::error_code error;
+  const std::filesystem::file_type type = std::filesystem::status(file, error).type();
+  const std::string shown = escaped(file.string());
+  if (type == std::filesystem::file_type::regular) return absl::OkStatus();
+  if (type == std::filesystem::file_type::not_found) {
+    return not_found("{}: no such file; an app's folder has one (`umbel new` makes an app)", shown);
+  }
+  if (type == std::filesystem::file_type::none) {
+    return invalid_argument("{}: cannot be read: {}", shown, error.message());
+  }
+  const bool folder = type == std::filesystem::file_type::directory;
+  return invalid_argument("{}: expected a regular file, got {}", shown,
+                          folder ? "a folder" : "a device, pipe or socket");
+}
+
 }  // namespace
 
 Status check_app_name(std::string_view what, std::string_view name) {
@@ -203,11 +220,7 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view file) {
 
 Result<Manifest> read_manifest(const std::filesystem::path& app) {
   const std::filesystem::path file = app / "umbel.toml";
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(file, ignored)) {
-    return not_found("{}: no such file; an app's folder has one (`umbel new` makes an app)",
-                     escaped(file.string()));
-  }
+  UMBEL_RETURN_IF_ERROR(require_regular_file(file));
   Result<std::string> text = read_file(file, kManifestBytesMax);
   if (!text.ok()) {
     if (text.status().code() != absl::StatusCode::kResourceExhausted) return text.status();

@@ -29,7 +29,8 @@ struct Manifest {
 // did you mean "nodes"?`: file, line, table, key, what is wrong.
 Result<Manifest> parse_manifest(std::string_view text, std::string_view file = "umbel.toml");
 
-// Reads APP/umbel.toml; the messages name the file as it was reached.
+// Reads APP/umbel.toml; the messages name the file as it was reached.  NOT_FOUND if there is none,
+// INVALID_ARGUMENT if it is no regular file: a pipe or a device is not opened.
 Result<Manifest> read_manifest(const std::filesystem::path& app);
 
 // The rule for an app's name, and a publisher's: a-z, 0-9 and -, 64 at most, no leading -.

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
 
 namespace umbel::cli {
 namespace {
@@ -137,6 +140,34 @@ TEST(Manifest, DotsInTextAndNumbersAreNotNesting) {
       "title = \"two words\"",
       "title = \"...................\\\"....\"\nmany = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]");
   EXPECT_TRUE(parse_manifest(text).ok()) << parse_manifest(text).status();
+}
+
+TEST(Manifest, WhatIsNoRegularFileIsSaidAndNotOpened) {
+  namespace fs = std::filesystem;
+  std::string name = testing::TempDir() + "/manifest_test_XXXXXX";
+  const fs::path app = ::mkdtemp(name.data());
+  const fs::path file = app / "umbel.toml";
+  const auto status = [&] { return read_manifest(app).status(); };
+  const auto expect_refused = [&](const char* what) {
+    EXPECT_EQ(status().code(), absl::StatusCode::kInvalidArgument) << what;
+    EXPECT_EQ(message_of(status()), file.string() + ": expected a regular file, got " + what);
+    fs::remove(file);
+  };
+  EXPECT_EQ(status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(message_of(status()), testing::HasSubstr("no such file"));
+  fs::create_directory(file);
+  expect_refused("a folder");
+  ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+  expect_refused("a device, pipe or socket");
+  fs::create_symlink("/dev/zero", file);
+  expect_refused("a device, pipe or socket");
+  fs::create_symlink("umbel.toml", file);
+  EXPECT_THAT(message_of(status()), testing::HasSubstr(": cannot be read: "));
+  fs::remove(file);
+  std::ofstream(app / "good.toml") << kGood;
+  fs::create_symlink("good.toml", file);
+  EXPECT_TRUE(status().ok()) << status();
+  fs::remove_all(app);
 }
 
 std::vector<Setting> settings() { return parse_manifest(kGood)->config; }

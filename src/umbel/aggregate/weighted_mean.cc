@@ -3,6 +3,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cmath>
@@ -15,19 +16,25 @@ namespace umbel::aggregate {
 
 namespace {
 
-// Blocks that a thread takes at a time: enough work to make the taking free.
-constexpr size_t kBlocksPerPiece = 16;
+// Calls body(first, last) for runs of consecutive blocks: as long as memory likes them, but enough
+// of them to keep all threads at it to the end.
+template <class F>
+void for_each_run(size_t blocks, Parallel& parallel, const F& body) {
+  constexpr size_t kRunMax = 16;
+  constexpr size_t kRunsPerThread = 8;
+  const size_t threads = parallel.threads();
+  const size_t run =
+      threads == 1 ? kRunMax : std::clamp<size_t>(blocks / (threads * kRunsPerThread), 1, kRunMax);
+  const size_t runs = (blocks + run - 1) / run;
+  const auto piece = [&](size_t i) { body(i * run, std::min(blocks, (i + 1) * run)); };
+  if (runs <= 1 || threads == 1) return Serial().for_each(runs, piece);
+  parallel.for_each(runs, piece);
+}
 
 template <class F>
 void for_each_block(size_t blocks, Parallel& parallel, const F& body) {
-  const size_t pieces = (blocks + kBlocksPerPiece - 1) / kBlocksPerPiece;
-  if (pieces <= 1 || parallel.threads() == 1) {
-    for (size_t b = 0; b != blocks; ++b) body(b);
-    return;
-  }
-  parallel.for_each(pieces, [&](size_t piece) {
-    const size_t last = std::min(blocks, (piece + 1) * kBlocksPerPiece);
-    for (size_t b = piece * kBlocksPerPiece; b != last; ++b) body(b);
+  for_each_run(blocks, parallel, [&](size_t first, size_t last) {
+    for (size_t b = first; b != last; ++b) body(b);
   });
 }
 
@@ -181,6 +188,72 @@ size_t WeightedMean::byte_size() const {
   return bytes;
 }
 
+namespace {
+
+// Folds one array of updates that are all at hand.
+class ArrayFold {
+ public:
+  ArrayFold(std::span<const Addend> addends, size_t array, const Array& like, std::byte* out,
+            const kernel::ExactSum::Pair& divisor)
+      : addends_(addends), array_(array), like_(like), out_(out), divisor_(divisor) {}
+
+  size_t blocks() const {
+    return (static_cast<size_t>(like_.size()) + BlockSum::kElements - 1) / BlockSum::kElements;
+  }
+
+  // Blocks [first, last).  With more updates than go in one pass, each pass takes several blocks
+  // before the next: the part of an update that it asks memory for is then the part it reads next.
+  void fold(size_t first, size_t last, std::atomic<size_t>& bad) const {
+    constexpr size_t kGroup = 8;
+    thread_local std::array<BlockSum, kGroup> sums;
+    const size_t group = addends_.size() > BlockSum::kPiecesMax ? kGroup : 1;
+    for (; first < last; first += group) {
+      const size_t count = std::min(group, last - first);
+      for (size_t b = 0; b != count; ++b) sums[b].clear();
+      for (size_t k = 0; k < addends_.size(); k += BlockSum::kPiecesMax) {
+        const auto some = addends_.subspan(k, std::min(BlockSum::kPiecesMax, addends_.size() - k));
+        for (size_t b = 0; b != count; ++b) {
+          if (const uint32_t refused = add(sums[b], first + b, some)) {
+            lower(bad, k + static_cast<size_t>(std::countr_zero(refused)));
+          }
+        }
+      }
+      for (size_t b = 0; b != count; ++b) {
+        sums[b].trim();
+        sums[b].mean(like_.dtype(), out_ + offset(first + b), elements(first + b), divisor_);
+      }
+    }
+  }
+
+ private:
+  size_t offset(size_t block) const { return block * BlockSum::kElements * size_of(like_.dtype()); }
+  size_t elements(size_t block) const {
+    return std::min(BlockSum::kElements,
+                    static_cast<size_t>(like_.size()) - block * BlockSum::kElements);
+  }
+  uint32_t add(BlockSum& sum, size_t block, std::span<const Addend> addends) const {
+    BlockSum::Piece pieces[BlockSum::kPiecesMax];
+    for (size_t k = 0; k != addends.size(); ++k) {
+      pieces[k] = {addends[k].arrays->entry(array_).second.bytes().data() + offset(block),
+                   addends[k].weight};
+    }
+    return sum.add(like_.dtype(), {pieces, addends.size()}, elements(block));
+  }
+  static void lower(std::atomic<size_t>& value, size_t to) {
+    size_t least = value;
+    while (to < least && !value.compare_exchange_weak(least, to)) {
+    }
+  }
+
+  std::span<const Addend> addends_;
+  size_t array_;
+  const Array& like_;
+  std::byte* out_;
+  const kernel::ExactSum::Pair& divisor_;
+};
+
+}  // namespace
+
 Result<ArrayRecord> weighted_mean(std::span<const Addend> addends, Parallel& parallel) {
   if (addends.empty()) return failed_precondition("no updates: there is nothing to average");
   const ArrayRecord& layout = *addends[0].arrays;
@@ -195,35 +268,10 @@ Result<ArrayRecord> weighted_mean(std::span<const Addend> addends, Parallel& par
   ArrayRecord mean;
   std::atomic<size_t> bad{addends.size()};
   for (const auto& [name, like] : layout) {
-    const DType dtype = like.dtype();
-    Array out = Array::uninitialized(dtype, like.shape());
-    std::byte* bytes = out.mutable_bytes().data();
-    const size_t size = static_cast<size_t>(like.size());
-    const size_t t = mean.size();
-    const size_t blocks = (size + BlockSum::kElements - 1) / BlockSum::kElements;
-    for_each_block(blocks, parallel, [&](size_t b) {
-      thread_local BlockSum sum;
-      sum.clear();
-      const size_t first = b * BlockSum::kElements;
-      const size_t elements = std::min(BlockSum::kElements, size - first);
-      const size_t offset = first * size_of(dtype);
-      for (size_t k = 0; k < addends.size(); k += BlockSum::kPiecesMax) {
-        BlockSum::Piece pieces[BlockSum::kPiecesMax];
-        const size_t count = std::min(BlockSum::kPiecesMax, addends.size() - k);
-        for (size_t j = 0; j != count; ++j) {
-          pieces[j] = {addends[k + j].arrays->entry(t).second.bytes().data() + offset,
-                       addends[k + j].weight};
-        }
-        if (const uint32_t refused = sum.add(dtype, {pieces, count}, elements)) {
-          const size_t index = k + static_cast<size_t>(std::countr_zero(refused));
-          size_t least = bad;
-          while (index < least && !bad.compare_exchange_weak(least, index)) {
-          }
-        }
-      }
-      sum.trim();
-      sum.mean(dtype, bytes + offset, elements, divisor);
-    });
+    Array out = Array::uninitialized(like.dtype(), like.shape());
+    const ArrayFold array(addends, mean.size(), like, out.mutable_bytes().data(), divisor);
+    for_each_run(array.blocks(), parallel,
+                 [&](size_t first, size_t last) { array.fold(first, last, bad); });
     mean.set(name, std::move(out));
   }
   if (const size_t k = bad; k != addends.size()) {

@@ -5,13 +5,14 @@
 #include "bench/engine.h"
 #include "bench/measure.h"
 #include "bench/workloads.h"
+#include "umbel/app/silent_runtime.h"
 #include "umbel/simulation/simulation.h"
 
 namespace umbel::bench {
 
 double run_engine(const ClientApp& app, const ArrayRecord& initial, uint64_t population,
                   size_t clients, uint64_t rounds, size_t threads) {
-  Silent silent;
+  SilentRuntime silent;
   Run run{.id = RunId(1), .seed = 1, .nodes = population, .runtime = &silent};
   Simulation simulation(app, run, {.threads = threads});
   const Context context(run);

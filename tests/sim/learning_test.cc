@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
-#include "bench/engine.h"
 #include "templates/cpp/mlp.h"
+#include "umbel/app/silent_runtime.h"
 #include "umbel/simulation/simulation.h"
 
 namespace umbel {
@@ -63,7 +63,7 @@ class Learning : public ::testing::Test {
       return message.reply({{"num-examples", examples.size()},
                             {"accuracy", static_cast<double>(score.correct) / count}});
     });
-    bench::Silent silent;
+    SilentRuntime silent;
     umbel::Run run{.id = RunId(1), .seed = kSeed, .nodes = kClients, .runtime = &silent};
     Simulation simulation(app, run, {});
     return run_rounds(simulation, Context(run), strategy, initial, {.rounds = rounds});

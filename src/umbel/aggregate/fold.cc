@@ -22,6 +22,8 @@ Result<double> read_weight(const MetricRecord& metrics, const FoldOptions& optio
       weight = options.weight(metrics);
     } catch (const std::exception& error) {
       return invalid_argument("the strategy's weight function threw: {}", error.what());
+    } catch (...) {
+      return invalid_argument("the strategy's weight function threw what is not a std::exception");
     }
   } else {
     const MetricValue* value = metrics.find(options.weight_key);

@@ -139,6 +139,12 @@ TEST(FoldTest, AReplyForWhichTheWeightFunctionThrowsIsRefused) {
               HasSubstr("weight function threw: no entry \"absent\""));
 }
 
+TEST(FoldTest, AWeightFunctionMayThrowAnything) {
+  const auto number = [](const MetricRecord&) -> double { throw 7; };
+  EXPECT_THAT(reason(reply(0, arrays(1, 1), {{"num-examples", 1}}), {.weight = number}),
+              HasSubstr("not a std::exception"));
+}
+
 TEST(FoldTest, AnyOrderAndMergeTreeGiveTheSameResult) {
   Rng rng(1);
   std::vector<Message> replies;

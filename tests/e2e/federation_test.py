@@ -178,16 +178,20 @@ class TroubleTest(Apps):
     def test_updates_and_client_metrics_are_kept_nowhere(self):
         self.run_app(self.app, "", "--stream")
         update = [struct.pack("<f", 1234.5) * 4, struct.pack("<f", 1234.75) * 4]
-        metric = [b"777.25", b"778.25", struct.pack("<d", 777.25), struct.pack("<d", 778.25)]
+        # As text, in memory's order, and in the order in which SQLite stores reals.
+        encodings = lambda x: [str(x).encode(), struct.pack("<d", x), struct.pack(">d", x)]
+        metric = encodings(777.25) + encodings(778.25)
         mean = struct.pack("<f", 1234.625) * 4
-        seen_mean = False
+        seen_mean = seen_metric = False
         for folder, _, names in os.walk(self.environment["UMBEL_HOME"]):
             for name in names:
                 data = pathlib.Path(folder, name).read_bytes()
                 seen_mean |= mean in data
+                seen_metric |= any(form in data for form in encodings(777.75))
                 for canary in update + metric:
                     self.assertNotIn(canary, data, f"{folder}/{name}")
         self.assertTrue(seen_mean, "the mean, the finished model, is kept")
+        self.assertTrue(seen_metric, "the mean of the clients' metrics is kept, so the search finds metrics")
 
 
 class ExamplesTest(Apps):

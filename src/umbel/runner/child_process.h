@@ -1,0 +1,56 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "umbel/base/shared_blob.h"
+#include "umbel/base/status.h"
+
+namespace umbel::runner {
+
+// An app's process as a daemon starts it: in a process group of its own, killed when the daemon
+// dies, no core dumps, nothing of the daemon's environment but PATH, HOME, LANG, TZ and what is
+// given, no descriptor but its standard ones and those given.
+struct ProcessOptions {
+  std::vector<std::string> arguments;  // [0] is the program
+  std::filesystem::path folder;        // its working directory
+  std::vector<std::pair<std::string, std::string>> environment;
+  // Descriptors to inherit, each under a variable that names it: {"UMBEL_CHANNEL_FD", fd}.
+  std::vector<std::pair<std::string, int>> descriptors;
+  // A line of its standard output or error, control characters and all, at most 4 KiB (longer lines
+  // come in pieces).  From a thread of the process's own.  May be empty: then the output is
+  // dropped.
+  std::function<void(bool is_error, std::string_view line)> on_line;
+  // Lines beyond this many bytes in all are dropped, after one that says so.
+  size_t output_bytes_max = size_t{64} << 20;
+};
+
+class ChildProcess {
+ public:
+  static Result<std::unique_ptr<ChildProcess>> start(ProcessOptions options);
+  ~ChildProcess();  // kill(), and waits
+
+  pid_t pid() const { return pid_; }
+  // SIGTERM, then SIGKILL after `grace`, to all of its group, from a thread of its own.
+  void terminate(std::chrono::milliseconds grace);
+  void kill();
+  // Waits for the end, and for all of its output to have been read; "exited with 1", "killed by
+  // SIGKILL". Whatever it left running in its group is killed.  Any number of threads.
+  std::string wait();
+  bool has_ended() const;
+
+ private:
+  struct State;
+  explicit ChildProcess(std::shared_ptr<State> state, pid_t pid);
+  std::shared_ptr<State> state_;
+  pid_t pid_;
+};
+
+}  // namespace umbel::runner

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "umbel/aggregate/fold.h"
+#include "umbel/wire/fleet.h"
+
+// The runtime service of umbel.v1: what a daemon and an app's process say to each other over a Unix
+// socket.  A frame whose content has a blob that is not in the frame comes with a descriptor of
+// shared memory that holds it (runner/channel.h).
+namespace umbel::wire {
+
+// Daemon to app.
+struct ClientStart {
+  RunInfo run;
+  ConfigRecord node_config;
+};
+struct Handle {
+  uint64_t instruction = 0;
+  Envelope message;
+  RecordDict state;  // arrays included: a state is small, or the frame is refused
+};
+struct AppWrapUp {
+  uint64_t instruction = 0;
+  double seconds = 0;
+};
+struct FoldDone {
+  uint64_t call = 0;
+  Layout arrays;  // of the mean, in the blob
+  uint64_t blob_size = 0;
+  aggregate::FoldResult result;  // its arrays empty
+};
+struct Weigh {
+  uint64_t call = 0;
+  uint64_t reply = 0;
+  MetricRecord metrics;
+};
+struct Arrived {
+  Envelope reply;
+};
+struct Stop {};
+using DaemonFrame = std::variant<ClientStart, Handle, AppWrapUp, FoldDone, Weigh, Arrived, Stop>;
+
+// App to daemon.
+struct AppReady {
+  std::string software;
+};
+struct Handled {
+  uint64_t instruction = 0;
+  Envelope reply;
+  RecordDict state;
+};
+struct AppLog {
+  std::string level, message;
+  std::optional<NodeId> node;
+};
+struct FoldCall {
+  uint64_t call = 0;
+  std::string type;
+  uint64_t round = 0;
+  std::vector<uint64_t> nodes;
+  uint64_t first_message = 0;  // the id of the message to nodes[0]; the others' follow
+  ContentHead content;
+  BlobRef blob;
+  std::optional<Layout> layout;  // none: metrics only
+  std::string weight_key;
+  bool weighs = false;  // the app makes the weights itself: Weigh and Weight
+  double weight_max = 0;
+  std::optional<double> deadline_seconds;
+  std::optional<double> wrap_up_seconds;
+};
+struct Weight {
+  uint64_t call = 0;
+  uint64_t reply = 0;
+  double weight = 0;
+  std::string error;
+};
+struct Push {
+  Envelope message;
+};
+struct Forget {
+  std::vector<uint64_t> messages;
+};
+using AppFrame = std::variant<AppReady, Handled, AppLog, FoldCall, Weight, Push, Forget>;
+
+std::string format(const DaemonFrame& frame);
+std::string format(const AppFrame& frame);
+Result<DaemonFrame> parse_daemon_frame(std::span<const std::byte> bytes);
+Result<AppFrame> parse_app_frame(std::span<const std::byte> bytes);
+
+}  // namespace umbel::wire

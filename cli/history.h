@@ -9,9 +9,13 @@
 
 #include "event.h"
 #include "manifest.h"
-#include "sqlite.h"
+#include "umbel/sqlite/sqlite.h"
 
 namespace umbel::cli {
+
+using sqlite::Database;
+using sqlite::Statement;
+using sqlite::Transaction;
 
 // The process that supervises a run.  A process id alone may be used again; with the time at which
 // its process started, and the boot that this time counts from, it is not.

@@ -1,7 +1,7 @@
 #include "history.h"
 #include "json_records.h"
 #include "process_identity.h"
-#include "toml.h"
+#include "umbel/toml/toml.h"
 
 namespace umbel::cli {
 

@@ -1,8 +1,8 @@
 #include "link_profile.h"
 
-#include "toml.h"
 #include "umbel/base/files.h"
 #include "umbel/base/text.h"
+#include "umbel/toml/toml.h"
 
 namespace umbel::cli {
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <functional>
 
-#include "toml.h"
 #include "umbel/base/files.h"
 #include "umbel/base/text.h"
+#include "umbel/toml/toml.h"
 
 namespace umbel::cli {
 

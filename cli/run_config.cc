@@ -2,8 +2,8 @@
 #include <charconv>
 
 #include "manifest.h"
-#include "toml.h"
 #include "umbel/base/text.h"
+#include "umbel/toml/toml.h"
 
 namespace umbel::cli {
 

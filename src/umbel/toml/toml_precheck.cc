@@ -1,6 +1,6 @@
-#include "toml_precheck.h"
+#include "umbel/toml/toml_precheck.h"
 
-namespace umbel::cli {
+namespace umbel {
 
 namespace {
 
@@ -88,4 +88,4 @@ Status precheck_toml(std::string_view text, std::string_view file) {
   return Precheck(text, file).run();
 }
 
-}  // namespace umbel::cli
+}  // namespace umbel

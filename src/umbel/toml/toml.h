@@ -7,7 +7,7 @@
 
 #include "umbel/record/record.h"
 
-namespace umbel::cli {
+namespace umbel {
 
 // One key of a TOML document, with the line that it stands on.  A table has children and no value;
 // what Umbel cannot hold (a date, NaN, an empty or mixed list) has neither; `kind` says what it is.
@@ -26,4 +26,4 @@ struct TomlEntry {
 // recurses.
 Result<std::vector<TomlEntry>> parse_toml(std::string_view text, std::string_view file);
 
-}  // namespace umbel::cli
+}  // namespace umbel

@@ -11,7 +11,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-namespace umbel::cli {
+namespace umbel::sqlite {
 
 // One prepared statement, used once: bind left to right, then step.  The first error sticks and is
 // what status() says; its message names the database's file.
@@ -80,4 +80,4 @@ class Transaction {
   bool open_;
 };
 
-}  // namespace umbel::cli
+}  // namespace umbel::sqlite

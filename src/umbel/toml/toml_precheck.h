@@ -4,7 +4,7 @@
 
 #include "umbel/base/status.h"
 
-namespace umbel::cli {
+namespace umbel {
 
 // Refuses, with `file:line:`, the few texts that the TOML parser cannot be given: it recurses over
 // dotted keys and brackets (also when it frees them), so that 100,000 of them would end the stack,
@@ -12,4 +12,4 @@ namespace umbel::cli {
 // or wrong; the parser says the rest.
 Status precheck_toml(std::string_view text, std::string_view file);
 
-}  // namespace umbel::cli
+}  // namespace umbel

@@ -1,8 +1,8 @@
-#include "sqlite.h"
+#include "umbel/sqlite/sqlite.h"
 
 #include <sqlite3.h>
 
-namespace umbel::cli {
+namespace umbel::sqlite {
 
 namespace {
 
@@ -114,4 +114,4 @@ Status Transaction::commit() {
   return status_;
 }
 
-}  // namespace umbel::cli
+}  // namespace umbel::sqlite

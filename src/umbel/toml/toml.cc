@@ -1,4 +1,4 @@
-#include "toml.h"
+#include "umbel/toml/toml.h"
 
 namespace {
 // What the parser takes for granted and a text does not keep to.  In release builds it would be
@@ -26,10 +26,10 @@ struct ParserAssertion {};
 #include <algorithm>
 #include <cmath>
 
-#include "toml_precheck.h"
 #include "umbel/base/text.h"
+#include "umbel/toml/toml_precheck.h"
 
-namespace umbel::cli {
+namespace umbel {
 
 namespace {
 
@@ -119,4 +119,4 @@ Result<std::vector<TomlEntry>> parse_toml(std::string_view text, std::string_vie
   }
 }
 
-}  // namespace umbel::cli
+}  // namespace umbel

@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 
-#include "umbel/base/text.h"
 
 namespace umbel {
 
@@ -148,31 +147,6 @@ size_t RecordDict::byte_size() const {
   size_t bytes = 0;
   for (const auto& [name, record] : *this) bytes += name.size() + std::visit(ByteSize{}, record);
   return bytes;
-}
-
-Status require_layout(const ArrayRecord& arrays, const ArrayRecord& expected) {
-  for (size_t i = 0; i != expected.size(); ++i) {
-    const auto& [name, array] = expected.entry(i);
-    if (i >= arrays.size()) {
-      return invalid_argument("array \"{}\" is missing; got {} arrays ({}), the round expects {}",
-                              name, arrays.size(), arrays.names(), expected.size());
-    }
-    const auto& [given_name, given] = arrays.entry(i);
-    if (given_name != name) {
-      return invalid_argument("array {} is \"{}\", the round expects \"{}\"", i,
-                              escaped(given_name), name);
-    }
-    if (given.dtype() != array.dtype() || given.shape() != array.shape()) {
-      return invalid_argument("array \"{}\": {}, the round expects {}", name, given.describe(),
-                              array.describe());
-    }
-  }
-  if (arrays.size() > expected.size()) {
-    return invalid_argument(
-        "array \"{}\" is not part of the model; got {} arrays, the round expects {}",
-        escaped(arrays.entry(expected.size()).first), arrays.size(), expected.size());
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace umbel

@@ -21,6 +21,7 @@ struct BundleRef {
   std::string sha256;
   uint64_t size = 0;
   std::string id;
+  friend bool operator==(const BundleRef&, const BundleRef&) = default;
 };
 struct RunInfo {
   RunId id;
@@ -29,6 +30,7 @@ struct RunInfo {
   ConfigRecord config;
   std::vector<std::string> origins;  // of each of config's entries: "umbel.toml:9"
   BundleRef bundle;
+  friend bool operator==(const RunInfo&, const RunInfo&) = default;
 };
 
 // Node to hub.
@@ -39,22 +41,29 @@ struct Hello {
   std::string nonce;
   std::vector<uint64_t> holding;
   std::string software, platform;
+  friend bool operator==(const Hello&, const Hello&) = default;
 };
 struct Proof {
   std::vector<std::byte> signature;
+  friend bool operator==(const Proof&, const Proof&) = default;
 };
 struct Accept {
   uint64_t instruction = 0;
+  friend bool operator==(const Accept&, const Accept&) = default;
 };
 struct NodeResult {
   uint64_t instruction = 0;
   Envelope reply;
+  friend bool operator==(const NodeResult&, const NodeResult&) = default;
 };
 struct NodeLog {
   RunId run;
   std::string level, message;
+  friend bool operator==(const NodeLog&, const NodeLog&) = default;
 };
-struct Draining {};
+struct Draining {
+  friend bool operator==(const Draining&, const Draining&) = default;
+};
 using NodeFrame = std::variant<Hello, Proof, Accept, NodeResult, NodeLog, Draining>;
 
 // Hub to node.
@@ -62,40 +71,49 @@ struct Challenge {
   uint32_t version = kProtocolVersion;
   std::vector<std::string> features;
   std::string nonce;
+  friend bool operator==(const Challenge&, const Challenge&) = default;
 };
 struct Welcome {
   std::string token, name;
   uint64_t inline_bytes_max = kInlineBytesMax;
   uint32_t heartbeat_seconds = 30;
   std::vector<uint64_t> keep;
+  friend bool operator==(const Welcome&, const Welcome&) = default;
 };
 struct Refusal {
   std::string code, reason;
+  friend bool operator==(const Refusal&, const Refusal&) = default;
 };
 struct Assign {
   uint64_t instruction = 0;
   RunInfo run;
   Envelope message;
   uint64_t client = 0;
+  friend bool operator==(const Assign&, const Assign&) = default;
 };
 struct WrapUp {
   uint64_t instruction = 0;
   double seconds = 0;
+  friend bool operator==(const WrapUp&, const WrapUp&) = default;
 };
 struct Cancel {
   uint64_t instruction = 0;
+  friend bool operator==(const Cancel&, const Cancel&) = default;
 };
 struct Upload {
   uint64_t instruction = 0;
   uint64_t offset = 0;
+  friend bool operator==(const Upload&, const Upload&) = default;
 };
 struct Done {
   uint64_t instruction = 0;
   bool counted = false;
   std::string reason;
+  friend bool operator==(const Done&, const Done&) = default;
 };
 struct RunEnded {
   RunId run;
+  friend bool operator==(const RunEnded&, const RunEnded&) = default;
 };
 using HubFrame =
     std::variant<Challenge, Welcome, Refusal, Assign, WrapUp, Cancel, Upload, Done, RunEnded>;

@@ -20,15 +20,18 @@ namespace umbel::wire {
 struct ClientStart {
   RunInfo run;
   ConfigRecord node_config;
+  friend bool operator==(const ClientStart&, const ClientStart&) = default;
 };
 struct Handle {
   uint64_t instruction = 0;
   Envelope message;
   RecordDict state;  // arrays included: a state is small, or the frame is refused
+  friend bool operator==(const Handle&, const Handle&) = default;
 };
 struct AppWrapUp {
   uint64_t instruction = 0;
   double seconds = 0;
+  friend bool operator==(const AppWrapUp&, const AppWrapUp&) = default;
 };
 struct FoldDone {
   uint64_t call = 0;
@@ -40,25 +43,32 @@ struct Weigh {
   uint64_t call = 0;
   uint64_t reply = 0;
   MetricRecord metrics;
+  friend bool operator==(const Weigh&, const Weigh&) = default;
 };
 struct Arrived {
   Envelope reply;
+  friend bool operator==(const Arrived&, const Arrived&) = default;
 };
-struct Stop {};
+struct Stop {
+  friend bool operator==(const Stop&, const Stop&) = default;
+};
 using DaemonFrame = std::variant<ClientStart, Handle, AppWrapUp, FoldDone, Weigh, Arrived, Stop>;
 
 // App to daemon.
 struct AppReady {
   std::string software;
+  friend bool operator==(const AppReady&, const AppReady&) = default;
 };
 struct Handled {
   uint64_t instruction = 0;
   Envelope reply;
   RecordDict state;
+  friend bool operator==(const Handled&, const Handled&) = default;
 };
 struct AppLog {
   std::string level, message;
   std::optional<NodeId> node;
+  friend bool operator==(const AppLog&, const AppLog&) = default;
 };
 struct FoldCall {
   uint64_t call = 0;
@@ -74,18 +84,22 @@ struct FoldCall {
   double weight_max = 0;
   std::optional<double> deadline_seconds;
   std::optional<double> wrap_up_seconds;
+  friend bool operator==(const FoldCall&, const FoldCall&) = default;
 };
 struct Weight {
   uint64_t call = 0;
   uint64_t reply = 0;
   double weight = 0;
   std::string error;
+  friend bool operator==(const Weight&, const Weight&) = default;
 };
 struct Push {
   Envelope message;
+  friend bool operator==(const Push&, const Push&) = default;
 };
 struct Forget {
   std::vector<uint64_t> messages;
+  friend bool operator==(const Forget&, const Forget&) = default;
 };
 using AppFrame = std::variant<AppReady, Handled, AppLog, FoldCall, Weight, Push, Forget>;
 

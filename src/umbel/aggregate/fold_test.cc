@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "umbel/aggregate/fold_replies_test.h"
 #include "umbel/base/rng.h"
 
 namespace umbel::aggregate {
@@ -26,15 +27,6 @@ Message reply(uint64_t node, ArrayRecord update, MetricRecord metrics) {
 }
 std::shared_ptr<const ArrayRecord> layout() {
   return std::make_shared<const ArrayRecord>(arrays(0, 0));
-}
-
-bool same(const FoldResult& a, const FoldResult& b) {
-  const auto samples_equal = [](const Failure& x, const Failure& y) {
-    return x.node == y.node && x.error == y.error;
-  };
-  return a.arrays == b.arrays && a.metrics == b.metrics && a.replies == b.replies &&
-         a.weight == b.weight && a.reply_bytes == b.reply_bytes && a.failures == b.failures &&
-         std::ranges::equal(a.failure_samples, b.failure_samples, samples_equal);
 }
 
 FoldResult fold(const std::vector<Message>& replies, FoldOptions options = {},

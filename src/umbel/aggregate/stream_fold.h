@@ -50,19 +50,21 @@ class StreamFold {
   // The reply counts.  FAILED_PRECONDITION if bytes are missing.
   Status finish(Streamed& reply);
   // Gives up on a reply and counts it as failed.  True if the sums hold a part of it: restart()
-  // must follow before close().
+  // must follow before close().  Nothing happens for a reply that has ended or was forgotten.
   bool drop(Streamed& reply, MessageError error);
-  // Empties the sums.  Streamed replies, finished or not, are forgotten: begin() them anew. Returns
-  // the nodes of those that had counted.  No add() may be running.
+  // Empties the sums.  Streamed replies, finished or not, are forgotten: begin() them anew; what is
+  // still called for them is FAILED_PRECONDITION.  Returns the nodes of those that had counted.  No
+  // add() may be running.
   std::vector<NodeId> restart();
 
   uint64_t replies() const;  // that counted so far
   uint64_t failures() const;
 
-  // The result; no reply may be under way.  The mean's elements are handed to `take` in the order
+  // The result; FAILED_PRECONDITION while a reply is under way or a part of a dropped one is in the
+  // sums, and nothing has happened then.  The mean's elements are handed to `take` in the order
   // of the blob, in pieces of up to 1 MiB, padding included, and each part of the sums is freed as
   // it is done; FoldResult::arrays stays empty.  `take` may fail: its Status is returned.  Without
-  // replies `take` is not called.
+  // replies `take` is not called.  From then on nothing counts any more.
   using Take = std::function<Status(std::span<const std::byte>)>;
   Result<FoldResult> close(const Take& take);
 

@@ -9,8 +9,8 @@
 #include <cmath>
 #include <memory>
 
+#include "umbel/aggregate/finite.h"
 #include "umbel/base/check.h"
-#include "umbel/record/half.h"
 
 namespace umbel::aggregate {
 
@@ -38,34 +38,10 @@ void for_each_block(size_t blocks, Parallel& parallel, const F& body) {
   });
 }
 
-double real_at(const Array& array, size_t i) {
-  switch (array.dtype()) {
-    case DType::kFloat16:
-      return to_float(array.view<Float16>()[i]);
-    case DType::kBfloat16:
-      return to_float(array.view<Bfloat16>()[i]);
-    case DType::kFloat32:
-    case DType::kComplex64:
-      return reinterpret_cast<const float*>(array.bytes().data())[i];
-    case DType::kFloat64:
-    case DType::kComplex128:
-      return reinterpret_cast<const double*>(array.bytes().data())[i];
-    default:
-      return 0;
-  }
-}
-
 // Names the first element that is not finite.  Only walked after a refusal.
 Status not_summable(const ArrayRecord& arrays) {
   for (const auto& [name, array] : arrays) {
-    const size_t reals = static_cast<size_t>(array.size()) * reals_per_element(array.dtype());
-    for (size_t i = 0; i != reals; ++i) {
-      const double value = real_at(array, i);
-      if (!std::isfinite(value)) {
-        return invalid_argument("array \"{}\": element {} is {}, expected a finite number", name,
-                                i / reals_per_element(array.dtype()), value);
-      }
-    }
+    UMBEL_RETURN_IF_ERROR(require_finite(name, array.dtype(), array.bytes()));
   }
   return invalid_argument("an array holds a number that is not finite");
 }
@@ -78,25 +54,18 @@ Status check_weight(double weight) {
                           kWeightMin, kWeightMax);
 }
 
-WeightedMean::WeightedMean(const ArrayRecord& layout) : layout_(layout) {
-  for (size_t t = 0; t != layout_.size(); ++t) {
-    const int64_t size = layout_.entry(t).second.size();
-    for (int64_t first = 0; first < size; first += BlockSum::kElements) {
-      const auto elements = std::min<int64_t>(BlockSum::kElements, size - first);
-      blocks_.push_back({t, first, static_cast<size_t>(elements), {}});
-    }
-  }
-}
+WeightedMean::WeightedMean(const ArrayRecord& like)
+    : WeightedMean(std::make_shared<const Layout>(layout_of(like))) {}
 
-uint32_t WeightedMean::add_to(Block& block, std::span<const Addend> addends, double sign) const {
-  const DType dtype = layout_.entry(block.tensor).second.dtype();
-  const size_t offset = static_cast<size_t>(block.first) * size_of(dtype);
+uint32_t WeightedMean::add_to(size_t block, std::span<const Addend> addends, double sign) {
+  const size_t array = sums_.block(block).array;
+  const size_t offset = sums_.offset(block);
   BlockSum::Piece pieces[BlockSum::kPiecesMax];
   for (size_t k = 0; k != addends.size(); ++k) {
-    pieces[k] = {addends[k].arrays->entry(block.tensor).second.bytes().data() + offset,
+    pieces[k] = {addends[k].arrays->entry(array).second.bytes().data() + offset,
                  sign * addends[k].weight};
   }
-  return block.sum.add(dtype, {pieces, addends.size()}, block.elements);
+  return sums_.add(block, {pieces, addends.size()});
 }
 
 std::vector<Status> WeightedMean::add_some(std::span<const Addend> addends, Parallel& parallel) {
@@ -105,7 +74,7 @@ std::vector<Status> WeightedMean::add_some(std::span<const Addend> addends, Para
   std::vector<size_t> index;
   for (size_t k = 0; k != addends.size(); ++k) {
     statuses[k] = check_weight(addends[k].weight);
-    if (statuses[k].ok()) statuses[k] = require_layout(*addends[k].arrays, layout_);
+    if (statuses[k].ok()) statuses[k] = require_layout(*addends[k].arrays, layout());
     if (!statuses[k].ok()) continue;
     usable.push_back(addends[k]);
     index.push_back(k);
@@ -115,8 +84,8 @@ std::vector<Status> WeightedMean::add_some(std::span<const Addend> addends, Para
   std::atomic<uint32_t> bad{0};
   absl::Mutex mutex;
   std::vector<std::pair<size_t, uint32_t>> bad_blocks;
-  for_each_block(blocks_.size(), parallel, [&](size_t b) {
-    const uint32_t refused = add_to(blocks_[b], usable, 1);
+  for_each_block(sums_.size(), parallel, [&](size_t b) {
+    const uint32_t refused = add_to(b, usable, 1);
     if (refused == 0) return;
     bad |= refused;
     absl::MutexLock lock(&mutex);
@@ -128,16 +97,16 @@ std::vector<Status> WeightedMean::add_some(std::span<const Addend> addends, Para
       ++count_;
       continue;
     }
-    std::vector<bool> added(blocks_.size(), true);
+    std::vector<bool> added(sums_.size(), true);
     for (const auto& [b, refused] : bad_blocks) added[b] = added[b] && !(refused >> k & 1);
-    for (size_t b = 0; b != blocks_.size(); ++b) {
+    for (size_t b = 0; b != sums_.size(); ++b) {
       if (!added[b]) continue;
-      UMBEL_CHECK(add_to(blocks_[b], {&usable[k], 1}, -1) == 0);
-      blocks_[b].sum.forget_empty();
+      UMBEL_CHECK(add_to(b, {&usable[k], 1}, -1) == 0);
+      sums_.forget_empty(b);
     }
     statuses[index[k]] = not_summable(*usable[k].arrays);
   }
-  for (Block& block : blocks_) block.sum.trim();
+  for (size_t b = 0; b != sums_.size(); ++b) sums_.trim(b);
   return statuses;
 }
 
@@ -153,11 +122,8 @@ std::vector<Status> WeightedMean::add(std::span<const Addend> addends, Parallel&
 }
 
 void WeightedMean::merge(const WeightedMean& other) {
-  UMBEL_CHECK(require_layout(other.layout_, layout_).ok());
-  for (size_t b = 0; b != blocks_.size(); ++b) {
-    const DType dtype = layout_.entry(blocks_[b].tensor).second.dtype();
-    blocks_[b].sum.merge(other.blocks_[b].sum, blocks_[b].elements * reals_per_element(dtype));
-  }
+  UMBEL_CHECK(require_layout(other.layout(), layout()).ok());
+  for (size_t b = 0; b != sums_.size(); ++b) sums_.merge(b, other.sums_);
   weight_.add(other.weight_);
   count_ += other.count_;
 }
@@ -165,27 +131,19 @@ void WeightedMean::merge(const WeightedMean& other) {
 Result<ArrayRecord> WeightedMean::finish(Parallel& parallel) const {
   if (count_ == 0) return failed_precondition("no update was counted: there is nothing to average");
   ArrayRecord mean;
+  mean.reserve(layout().size());
   std::vector<std::byte*> outputs;
-  for (const auto& [name, array] : layout_) {
-    mean.set(name, Array::uninitialized(array.dtype(), array.shape()));
-  }
-  for (size_t t = 0; t != mean.size(); ++t) {
-    outputs.push_back(mean.at(mean.entry(t).first).mutable_bytes().data());
+  outputs.reserve(layout().size());
+  for (const ArraySpec& spec : layout()) {
+    Array array = Array::uninitialized(spec.dtype, spec.shape);
+    outputs.push_back(array.mutable_bytes().data());
+    mean.append(spec.name, std::move(array));
   }
   const kernel::ExactSum::Pair divisor = weight_.pair();
-  for_each_block(blocks_.size(), parallel, [&](size_t b) {
-    const Block& block = blocks_[b];
-    const DType dtype = layout_.entry(block.tensor).second.dtype();
-    const size_t offset = static_cast<size_t>(block.first) * size_of(dtype);
-    block.sum.mean(dtype, outputs[block.tensor] + offset, block.elements, divisor);
+  for_each_block(sums_.size(), parallel, [&](size_t b) {
+    sums_.mean(b, outputs[sums_.block(b).array] + sums_.offset(b), divisor);
   });
   return mean;
-}
-
-size_t WeightedMean::byte_size() const {
-  size_t bytes = sizeof *this;
-  for (const Block& block : blocks_) bytes += sizeof block + block.sum.byte_size();
-  return bytes;
 }
 
 namespace {
@@ -272,7 +230,7 @@ Result<ArrayRecord> weighted_mean(std::span<const Addend> addends, Parallel& par
     const ArrayFold array(addends, mean.size(), like, out.mutable_bytes().data(), divisor);
     for_each_run(array.blocks(), parallel,
                  [&](size_t first, size_t last) { array.fold(first, last, bad); });
-    mean.set(name, std::move(out));
+    mean.append(name, std::move(out));
   }
   if (const size_t k = bad; k != addends.size()) {
     return annotate(not_summable(*addends[k].arrays), fmt::format("update {}", k));

@@ -1,14 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <string>
+#include <utility>
 #include <vector>
 
-#include "umbel/aggregate/block_sum.h"
+#include "umbel/aggregate/layout_sum.h"
 #include "umbel/base/parallel.h"
 #include "umbel/kernel/exact_sum.h"
-#include "umbel/record/record.h"
+#include "umbel/record/layout.h"
 
 namespace umbel::aggregate {
 
@@ -39,8 +40,9 @@ struct Addend {
 // One thread at a time; `parallel` splits the arrays, never the addends.
 class WeightedMean {
  public:
-  // Takes names, dtypes and shapes from `layout`.
-  explicit WeightedMean(const ArrayRecord& layout);
+  explicit WeightedMean(std::shared_ptr<const Layout> layout) : sums_(std::move(layout)) {}
+  // Takes names, dtypes and shapes from `like`.
+  explicit WeightedMean(const ArrayRecord& like);
 
   // One status for each addend.  INVALID_ARGUMENT, and nothing of that addend is counted, for
   // another layout, a weight that check_weight() refuses, NaN or infinity.  A refused addend does
@@ -52,21 +54,15 @@ class WeightedMean {
 
   uint64_t count() const { return count_; }
   double weight() const { return weight_.value(); }
-  size_t byte_size() const;
+  const Layout& layout() const { return sums_.layout(); }
+  LayoutSum& sums() { return sums_; }
+  size_t byte_size() const { return sizeof *this + sums_.byte_size(); }
 
  private:
-  // Elements [first, first + elements) of one tensor, and their sums.
-  struct Block {
-    size_t tensor;
-    int64_t first;
-    size_t elements;
-    BlockSum sum;
-  };
   std::vector<Status> add_some(std::span<const Addend> addends, Parallel& parallel);
-  uint32_t add_to(Block& block, std::span<const Addend> addends, double sign) const;
+  uint32_t add_to(size_t block, std::span<const Addend> addends, double sign);
 
-  ArrayRecord layout_;
-  std::vector<Block> blocks_;
+  LayoutSum sums_;
   kernel::ExactSum weight_;
   uint64_t count_ = 0;
 };

@@ -1,5 +1,6 @@
 #include "umbel/wire/convert.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <umbel.pb.h>
 
 #include <cmath>
@@ -425,6 +426,7 @@ Status parse_frame(std::span<const std::byte> bytes, size_t bytes_max, const For
     return invalid_argument("a frame of {} bytes, the limit is {}", bytes.size(), bytes_max);
   }
   UMBEL_RETURN_IF_ERROR(scan(bytes, form));
+  const google::protobuf::LogSilencer quiet;  // what is wrong is said below
   if (out.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return absl::OkStatus();
   return invalid_argument("not a message of umbel.v1, or a text that is not UTF-8");
 }

@@ -18,14 +18,19 @@ class Channel {
  public:
   struct Frame {
     std::string bytes;
-    Descriptor
-        blob;  // shared memory (SharedBlob::adopt) that holds the content's blob, if there is one
+    // Shared memory (SharedBlob::adopt) that holds the content's blob, if there is one.
+    Descriptor blob;
   };
 
-  explicit Channel(Descriptor socket) : socket_(std::move(socket)) {}
-  // Two ends joined; the second is to be inherited by a child (no close-on-exec).
+  explicit Channel(Descriptor socket);
+  // Two ends joined.  The second is for a child: ChildProcess hands it on.
   static Result<std::pair<Channel, Descriptor>> make_pair();
-  Channel(Channel&&) = default;
+  // The end that this process was started with, as kChannelVariable says; nothing without it.
+  // INVALID_ARGUMENT if that is no open socket.
+  static Result<std::optional<Channel>> inherited();
+  Channel(Channel&&) noexcept;
+  Channel& operator=(Channel&&) noexcept;
+  ~Channel();
 
   // Waits while the other end does not read.  UNAVAILABLE once it is gone.
   Status send(std::string_view bytes, const SharedBlob* blob = nullptr);
@@ -37,8 +42,9 @@ class Channel {
   void shut_down();
 
  private:
+  struct Lock;
   Descriptor socket_;
-  std::unique_ptr<struct ChannelLock> lock_;
+  std::unique_ptr<Lock> lock_;  // one sender at a time
 };
 
 // The descriptor of an app's channel, in its environment.

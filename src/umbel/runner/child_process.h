@@ -7,7 +7,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "umbel/base/shared_blob.h"
@@ -16,10 +15,11 @@
 namespace umbel::runner {
 
 // An app's process as a daemon starts it: in a process group of its own, killed when the daemon
-// dies, no core dumps, nothing of the daemon's environment but PATH, HOME, LANG, TZ and what is
-// given, no descriptor but its standard ones and those given.
+// dies (what it started itself is not: an app must not outlive its channel), no core dumps, nothing
+// of the daemon's environment but PATH, HOME, LANG, TZ and what is given, no descriptor but its
+// standard ones and those given, no signal blocked or ignored.
 struct ProcessOptions {
-  std::vector<std::string> arguments;  // [0] is the program
+  std::vector<std::string> arguments;  // [0] is the program; without a "/" it is looked for in PATH
   std::filesystem::path folder;        // its working directory
   std::vector<std::pair<std::string, std::string>> environment;
   // Descriptors to inherit, each under a variable that names it: {"UMBEL_CHANNEL_FD", fd}.
@@ -34,8 +34,9 @@ struct ProcessOptions {
 
 class ChildProcess {
  public:
+  // UNAVAILABLE that names the program if it cannot be started.
   static Result<std::unique_ptr<ChildProcess>> start(ProcessOptions options);
-  ~ChildProcess();  // kill(), and waits
+  ~ChildProcess();  // kill(), and waits; not from on_line
 
   pid_t pid() const { return pid_; }
   // SIGTERM, then SIGKILL after `grace`, to all of its group, from a thread of its own.

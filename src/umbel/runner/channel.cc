@@ -1,0 +1,171 @@
+#include "umbel/runner/channel.h"
+
+#include <absl/synchronization/mutex.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+
+namespace umbel::runner {
+
+namespace {
+
+constexpr size_t kHeaderBytes = 5;
+
+struct Header {
+  std::array<char, kHeaderBytes> bytes{};
+
+  Header() = default;
+  Header(uint32_t length, bool with_blob) {
+    for (size_t i = 0; i != 4; ++i) bytes[i] = static_cast<char>(length >> (8 * i));
+    bytes[4] = with_blob ? 1 : 0;
+  }
+  uint32_t length() const {
+    uint32_t length = 0;
+    for (size_t i = 0; i != 4; ++i) {
+      length |= static_cast<uint32_t>(static_cast<uint8_t>(bytes[i])) << (8 * i);
+    }
+    return length;
+  }
+};
+
+// Room for one descriptor beside a message's bytes.
+union Control {
+  cmsghdr aligned;
+  char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+Status gone() { return unavailable("the other end of the channel is gone"); }
+
+// Sends what is left of `parts`, the descriptor with the first byte.
+Status send_all(int socket, std::array<iovec, 2> parts, int descriptor) {
+  Control control{};
+  msghdr message{.msg_iov = parts.data(), .msg_iovlen = parts.size()};
+  if (descriptor >= 0) {
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    cmsghdr* rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof descriptor);
+    std::memcpy(CMSG_DATA(rights), &descriptor, sizeof descriptor);
+  }
+  while (message.msg_iovlen != 0) {
+    ssize_t sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) return gone();
+    message.msg_control = nullptr;
+    message.msg_controllen = 0;
+    for (; message.msg_iovlen != 0; ++message.msg_iov, --message.msg_iovlen) {
+      const auto taken = std::min(static_cast<size_t>(sent), message.msg_iov->iov_len);
+      message.msg_iov->iov_base = static_cast<char*>(message.msg_iov->iov_base) + taken;
+      message.msg_iov->iov_len -= taken;
+      sent -= static_cast<ssize_t>(taken);
+      if (message.msg_iov->iov_len != 0) break;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The descriptor that came with a message.
+Descriptor descriptor_of(msghdr& message) {
+  Descriptor found;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+    int value = -1;
+    std::memcpy(&value, CMSG_DATA(part), sizeof value);
+    found = Descriptor(value);
+  }
+  return found;
+}
+
+}  // namespace
+
+struct Channel::Lock {
+  absl::Mutex mutex;
+};
+
+Channel::Channel(Descriptor socket) : socket_(std::move(socket)), lock_(std::make_unique<Lock>()) {}
+Channel::Channel(Channel&&) noexcept = default;
+Channel& Channel::operator=(Channel&&) noexcept = default;
+Channel::~Channel() = default;
+
+Result<std::pair<Channel, Descriptor>> Channel::make_pair() {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return resource_exhausted("cannot make a channel: {}", std::strerror(errno));
+  }
+  return std::pair(Channel(Descriptor(ends[0])), Descriptor(ends[1]));
+}
+
+Result<std::optional<Channel>> Channel::inherited() {
+  const char* text = std::getenv(kChannelVariable);
+  if (!text) return std::optional<Channel>();
+  int number = -1;
+  const char* end = text + std::strlen(text);
+  struct stat info {};
+  if (std::from_chars(text, end, number).ptr != end || ::fstat(number, &info) != 0 ||
+      !S_ISSOCK(info.st_mode)) {
+    return invalid_argument("{}={}: not an open socket", kChannelVariable, text);
+  }
+  ::fcntl(number, F_SETFD, FD_CLOEXEC);
+  return std::optional(Channel(Descriptor(number)));
+}
+
+Status Channel::send(std::string_view bytes, const SharedBlob* blob) {
+  if (bytes.size() > UINT32_MAX) {
+    return invalid_argument("a frame of {} bytes, the limit is {}", bytes.size(), UINT32_MAX);
+  }
+  Header header(static_cast<uint32_t>(bytes.size()), blob != nullptr);
+  const std::array<iovec, 2> parts = {
+      iovec{header.bytes.data(), header.bytes.size()},
+      iovec{const_cast<char*>(bytes.data()), bytes.size()},
+  };
+  absl::MutexLock lock(&lock_->mutex);
+  return send_all(socket_.get(), parts, blob ? blob->descriptor() : -1);
+}
+
+Result<Channel::Frame> Channel::receive(size_t bytes_max) {
+  Frame frame;
+  Header header;
+  for (size_t got = 0; got != kHeaderBytes;) {
+    Control control{};
+    iovec rest{header.bytes.data() + got, kHeaderBytes - got};
+    msghdr message{.msg_iov = &rest,
+                   .msg_iovlen = 1,
+                   .msg_control = control.bytes,
+                   .msg_controllen = sizeof control.bytes};
+    const ssize_t bytes = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
+    if (bytes < 0 && errno == EINTR) continue;
+    if (bytes <= 0 && got == 0) return gone();
+    if (bytes <= 0) return absl::OutOfRangeError("the channel ended in the middle of a frame");
+    if (Descriptor descriptor = descriptor_of(message)) frame.blob = std::move(descriptor);
+    got += static_cast<size_t>(bytes);
+  }
+  if (header.length() > bytes_max) {
+    return invalid_argument("a frame of {} bytes, the limit is {}", header.length(), bytes_max);
+  }
+  if ((header.bytes[4] == 1) != static_cast<bool>(frame.blob)) {
+    return invalid_argument("a frame {} a descriptor, its header says otherwise",
+                            frame.blob ? "with" : "without");
+  }
+  frame.bytes.resize(header.length());
+  for (size_t got = 0; got != frame.bytes.size();) {
+    const ssize_t bytes =
+        ::recv(socket_.get(), frame.bytes.data() + got, frame.bytes.size() - got, 0);
+    if (bytes < 0 && errno == EINTR) continue;
+    if (bytes <= 0) return absl::OutOfRangeError("the channel ended in the middle of a frame");
+    got += static_cast<size_t>(bytes);
+  }
+  return frame;
+}
+
+void Channel::shut_down() { ::shutdown(socket_.get(), SHUT_RDWR); }
+
+}  // namespace umbel::runner

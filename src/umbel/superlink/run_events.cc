@@ -1,0 +1,141 @@
+#include "umbel/superlink/run_events.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "umbel/base/text.h"
+#include "umbel/superlink/log.h"
+
+namespace umbel::superlink {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr size_t kDepthMax = 16;
+
+bool shallow(int depth, Json::parse_event_t, Json&) { return depth <= static_cast<int>(kDepthMax); }
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+uint64_t count_in(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
+}
+
+std::string text_in(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+}  // namespace
+
+Status RunEvents::catch_up() {
+  uint64_t after = 0;
+  while (true) {
+    UMBEL_ASSIGN_OR_RETURN(const std::string lines, log_->read(after));
+    if (lines.empty()) return absl::OkStatus();
+    std::string_view rest = lines;
+    while (!rest.empty()) {
+      const size_t end = rest.find('\n');
+      const Json line = Json::parse(rest.substr(0, end), nullptr, false);
+      rest.remove_prefix(end + 1);
+      ++after;
+      // What ended by the last hub's doing goes on now.
+      if (line.is_object() && line.contains("event") &&
+          text_in(line["event"], "event") != "finished") {
+        take(dump(line["event"]), false).IgnoreError();
+      }
+    }
+  }
+}
+
+Status RunEvents::event(std::string_view line) { return take(line, true); }
+
+Status RunEvents::take(std::string_view line, bool keep) {
+  const Json json = Json::parse(line, shallow, /*allow_exceptions=*/false);
+  if (!json.is_object() || text_in(json, "event").empty()) {
+    return invalid_argument("an event that is not a JSON object with an \"event\": {}",
+                            escaped(line.substr(0, 100)));
+  }
+  const std::string kind = text_in(json, "event");
+  {
+    absl::MutexLock lock(&mutex_);
+    if (finished_) return invalid_argument("an event after \"finished\": {}", escaped(kind));
+    if (kind == "rounds") planned_ = std::max(planned_, count_in(json, "rounds"));
+    if (kind == "round") {
+      const uint64_t round = count_in(json, "round");
+      if (any_round_ && round <= last_round_) return absl::OkStatus();
+      any_round_ = true;
+      last_round_ = round;
+      if (round > 0) ++rounds_;
+      clients_ += count_in(json, "clients");
+      failures_ += count_in(json, "failures");
+      if (json.contains("elapsed") && json["elapsed"].is_number()) {
+        seconds_ = json["elapsed"].get<double>();
+      }
+    }
+    if (kind == "finished") {
+      finished_ = {text_in(json, "status"), text_in(json, "error"),
+                   static_cast<int64_t>(count_in(json, "exit-code"))};
+    }
+  }
+  if (keep) append(dump(json));
+  return absl::OkStatus();
+}
+
+void RunEvents::append(const std::string& line) {
+  if (const Status status = log_->append(line); !status.ok()) {
+    log_error("run: an event is lost: {}", message_of(status));
+  }
+}
+
+void RunEvents::output(bool is_error, std::string_view line) {
+  append(dump({{"event", "output"}, {"error", is_error}, {"line", std::string(line)}}));
+}
+
+void RunEvents::log(std::string_view side, std::string_view level, std::optional<uint64_t> node,
+                    std::string_view message) {
+  Json json = {{"event", "log"},
+               {"side", std::string(side)},
+               {"level", std::string(level)},
+               {"message", std::string(message)}};
+  if (node) json["node"] = *node;
+  append(dump(json));
+}
+
+void RunEvents::finish(const RunFinished& finished) {
+  Json json = {{"event", "finished"},
+               {"status", finished.status},
+               {"error", finished.error},
+               {"exit-code", finished.exit_code}};
+  {
+    absl::MutexLock lock(&mutex_);
+    if (finished_) return;
+    finished_ = finished;
+    json["rounds"] = rounds_;
+    json["seconds"] = seconds_;
+    json["clients"] = clients_;
+    json["failures"] = failures_;
+  }
+  append(dump(json));
+}
+
+uint64_t RunEvents::rounds() const {
+  absl::MutexLock lock(&mutex_);
+  return rounds_;
+}
+
+uint64_t RunEvents::rounds_planned() const {
+  absl::MutexLock lock(&mutex_);
+  return planned_;
+}
+
+std::optional<RunFinished> RunEvents::finished() const {
+  absl::MutexLock lock(&mutex_);
+  return finished_;
+}
+
+}  // namespace umbel::superlink

@@ -6,10 +6,10 @@
 #include <cstring>
 
 #include "umbel/aggregate/rounded_mean.h"
+#include "umbel/aggregate/widen.h"
 #include "umbel/base/check.h"
 #include "umbel/base/parallel.h"
 #include "umbel/kernel/exact_fold.h"
-#include "umbel/record/half.h"
 
 namespace umbel::aggregate {
 
@@ -21,7 +21,6 @@ constexpr size_t kSpareMax = 8;
 constexpr int kShiftMax = 1000;
 constexpr size_t kColumnsFast = kernel::kColumnsSpanFast / kGridStep + 1;
 constexpr float kDenormalsMatter = 0x1p-40f;
-constexpr int kOverflowShift = 40;
 constexpr double kExactWeightMax = 0x1p29;
 // Within these the vector loop for the mean stays in double's range.
 constexpr int kLoopExponentMax = 300;
@@ -39,145 +38,35 @@ bool exact_with_floats(double weight) {
   return std::fabs(weight) < kExactWeightMax && weight == std::trunc(weight);
 }
 
-template <class T>
-const T* as(const std::byte* data) {
-  return reinterpret_cast<const T*>(data);
-}
-
-// Elements of a narrow type, widened exactly.
-template <class To, class From>
-void widen(const std::byte* data, size_t n, To* out) {
-  const From* x = as<From>(data);
-  for (size_t i = 0; i != n; ++i) {
-    if constexpr (std::is_enum_v<From>) {
-      out[i] = to_float(x[i]);
-    } else {
-      out[i] = static_cast<To>(x[i]);
-    }
-  }
-}
-
-void widen_to_double(DType dtype, const std::byte* data, size_t n, double* out) {
-  switch (dtype) {
-    case DType::kBool:
-      for (size_t i = 0; i != n; ++i) out[i] = data[i] != std::byte{0};
-      return;
-    case DType::kInt8:
-      return widen<double, int8_t>(data, n, out);
-    case DType::kInt16:
-      return widen<double, int16_t>(data, n, out);
-    case DType::kInt32:
-      return widen<double, int32_t>(data, n, out);
-    case DType::kUint8:
-      return widen<double, uint8_t>(data, n, out);
-    case DType::kUint16:
-      return widen<double, uint16_t>(data, n, out);
-    case DType::kUint32:
-      return widen<double, uint32_t>(data, n, out);
-    case DType::kFloat32:
-      return widen<double, float>(data, n, out);
-    default:
-      UMBEL_CHECK(false);
-  }
-}
-
-// 64-bit integers as two doubles, each exact: value = high * 2^32 + low.
-void split_wide(DType dtype, const std::byte* data, size_t n, double* high, double* low) {
-  for (size_t i = 0; i != n; ++i) {
-    if (dtype == DType::kInt64) {
-      high[i] = static_cast<double>(as<int64_t>(data)[i] >> 32) * 0x1p32;
-    } else {
-      high[i] = static_cast<double>(as<uint64_t>(data)[i] >> 32) * 0x1p32;
-    }
-    low[i] = static_cast<double>(static_cast<uint32_t>(as<uint64_t>(data)[i]));
-  }
-}
-
 }  // namespace
 
-BlockSum::Column::Column(int exponent, size_t reals)
-    : exponent(exponent), products(0), pieces(0), reals(reals), sums(Buffer::zeros(reals * 12)) {}
-
-// Keeps |hi| below 2^63: moves all but its low 40 bits into the overflow array in good time.
-void BlockSum::Column::make_room(uint64_t products_coming) {
-  if (products + products_coming <= kernel::kProductsMax / 2) {
-    products += products_coming;
-    return;
-  }
-  if (overflow.empty()) overflow = Buffer::zeros(reals * sizeof(int64_t));
-  auto* carries = reinterpret_cast<int64_t*>(overflow.mutable_bytes().data());
-  int64_t* sum = hi();
-  for (size_t i = 0; i != reals; ++i) {
-    carries[i] += sum[i] >> kOverflowShift;
-    sum[i] &= (int64_t{1} << kOverflowShift) - 1;
-  }
-  products = products_coming;
-}
-
-void BlockSum::Column::merge(const Column& other) {
-  make_room(other.products);
-  pieces += other.pieces;
-  if (!other.overflow.empty() && overflow.empty())
-    overflow = Buffer::zeros(reals * sizeof(int64_t));
-  auto* carries =
-      overflow.empty() ? nullptr : reinterpret_cast<int64_t*>(overflow.mutable_bytes().data());
-  int64_t* sum = hi();
-  uint32_t* fraction = lo();
-  for (size_t i = 0; i != reals; ++i) {
-    const uint64_t low = uint64_t{fraction[i]} + other.lo()[i];
-    fraction[i] = static_cast<uint32_t>(low);
-    sum[i] += other.hi()[i] + static_cast<int64_t>(low >> 32);
-    if (!other.overflow.empty()) carries[i] += other.top()[i];
-  }
-}
-
-__int128 BlockSum::Column::value(size_t i) const {
-  __int128 units = hi()[i];
-  if (!overflow.empty()) units += static_cast<__int128>(top()[i]) * (int64_t{1} << kOverflowShift);
-  return units * (int64_t{1} << 32) + lo()[i];
-}
-
-// Asks for nothing that pieces which were added and taken out again leave behind: their traces in
-// `products` and `overflow` must not choose between loops that may round differently.
-bool BlockSum::Column::fits_loop(double divisor) const {
-  return pieces <= static_cast<int64_t>(kernel::kProductsMax / 2) &&
-         std::abs(exponent) <= kLoopExponentMax && divisor <= kLoopDivisorMax &&
-         divisor >= 1 / kLoopDivisorMax;
-}
-
-std::vector<int64_t> BlockSum::Column::without_overflow() const {
-  std::vector<int64_t> whole(hi(), hi() + reals);
-  for (size_t i = 0; i != reals; ++i) whole[i] += top()[i] * (int64_t{1} << kOverflowShift);
-  return whole;
-}
-
-BlockSum::Column& BlockSum::column(int exponent, size_t reals) {
+Column& BlockSum::column(int exponent, const Shape& shape) {
   for (Column& column : columns_) {
-    if (column.exponent == exponent) return column;
+    if (column.exponent() == exponent) return column;
   }
-  const auto spare = std::ranges::find(spare_, reals, &Column::reals);
-  if (spare != spare_.end()) {
-    Column reused = std::move(*spare);
-    spare_.erase(spare);
-    std::ranges::fill(reused.sums.mutable_bytes(), std::byte{0});
-    reused.overflow = Buffer();
-    reused.products = 0;
-    reused.pieces = 0;
-    reused.exponent = exponent;
-    return columns_.emplace_back(std::move(reused));
-  }
-  return columns_.emplace_back(exponent, reals);
+  const bool at_home = shape.home && std::ranges::none_of(columns_, [&](const Column& column) {
+                         return column.memory() == shape.home;
+                       });
+  if (at_home) return columns_.emplace_back(shape.width, exponent, shape.reals, shape.home);
+  const auto spare = std::ranges::find_if(spare_, [&](const Column& column) {
+    return column.width() == shape.width && column.reals() == shape.reals;
+  });
+  if (spare == spare_.end()) return columns_.emplace_back(shape.width, exponent, shape.reals);
+  spare->reset(exponent);
+  columns_.push_back(std::move(*spare));
+  spare_.erase(spare);
+  return columns_.back();
 }
 
 uint32_t BlockSum::add_floats(std::span<const float* const> x, std::span<const double> weights,
-                              size_t reals) {
+                              const Shape& shape) {
   const DenormalMode exact(DenormalMode::kExact);
   const kernel::Loops& loops = kernel::loops();
   uint32_t bad = 0;
   int exponents[kPiecesMax];
   bool tiny = false;
   uint32_t most[kPiecesMax];
-  loops.max_bits_float(x.data(), x.size(), reals, most);
+  loops.max_bits_float(x.data(), x.size(), shape.reals, most);
   for (size_t k = 0; k != x.size(); ++k) {
     const auto largest = std::bit_cast<float>(most[k]);
     exponents[k] = INT32_MIN;
@@ -194,26 +83,28 @@ uint32_t BlockSum::add_floats(std::span<const float* const> x, std::span<const d
     const int exponent = exponents[first];
     if (exponent == INT32_MIN) continue;
     const float* group[kPiecesMax];
-    double weight[kPiecesMax];
+    double scale[kPiecesMax];
+    const double unit = std::ldexp(1.0, kernel::kNarrowBits - exponent);
     size_t count = 0;
+    int64_t balance = 0;
     for (size_t k = first; k != x.size(); ++k) {
       if (exponents[k] != exponent) continue;
       group[count] = x[k];
-      weight[count++] = weights[k];
+      scale[count++] = weights[k] * unit;
+      balance += weights[k] > 0 ? 1 : -1;
       exponents[k] = INT32_MIN;
     }
-    Column& sums = column(exponent, reals);
-    sums.make_room(count);
-    for (size_t k = 0; k != count; ++k) sums.pieces += weight[k] > 0 ? 1 : -1;
-    loops.add_float(sums.hi(), sums.lo(), reals, group, weight, count, exponent);
+    Column& sums = column(exponent, shape);
+    sums.make_room(count, balance);
+    loops.add_float(sums.sums(), shape.reals, group, scale, count);
   }
   return bad;
 }
 
-bool BlockSum::add_doubles(const double* x, double weight, size_t reals) {
+bool BlockSum::add_doubles(const double* x, double weight, const Shape& shape) {
   const DenormalMode mode(DenormalMode::kExact);
   const kernel::Loops& loops = kernel::loops();
-  const auto largest = std::bit_cast<double>(loops.max_bits_double(x, reals));
+  const auto largest = std::bit_cast<double>(loops.max_bits_double(x, shape.reals));
   if (!std::isfinite(largest)) return false;
   if (largest == 0) return true;
   // The products are taken times a power of two that brings them near 1, where none leaves double's
@@ -224,17 +115,22 @@ bool BlockSum::add_doubles(const double* x, double weight, size_t reals) {
   const double scaled = std::ldexp(fraction, lift);
   shift -= lift;
   const int exponent = grid_exponent(largest * std::fabs(scaled), shift);
-  Column& sums = column(exponent, reals);
-  sums.make_room(1);
-  sums.pieces += weight > 0 ? 1 : -1;
-  loops.add_double(sums.hi(), sums.lo(), reals, x, scaled, exponent - shift);
+  Column& sums = column(exponent, shape);
+  sums.make_room(1, weight > 0 ? 1 : -1);
+  if (shape.width == Column::kNarrow) {
+    const double scale = std::ldexp(scaled, kernel::kNarrowBits - (exponent - shift));
+    loops.add_double(sums.sums(), shape.reals, x, scale);
+  } else {
+    loops.add_wide(sums.sums(), sums.lo(), shape.reals, x, scaled, exponent - shift);
+  }
   return true;
 }
 
-uint32_t BlockSum::add(DType dtype, std::span<const Piece> pieces, size_t elements) {
+uint32_t BlockSum::add(DType dtype, std::span<const Piece> pieces, size_t elements,
+                       std::byte* home) {
   UMBEL_DCHECK(pieces.size() <= kPiecesMax && elements <= kElements);
   const size_t reals = elements * reals_per_element(dtype);
-  const bool plain = dtype == DType::kFloat32 || dtype == DType::kComplex64;
+  const Shape shape{width_of(dtype), reals, home};
   const bool half = dtype == DType::kFloat16 || dtype == DType::kBfloat16;
   const float* floats[kPiecesMax];
   double weights[kPiecesMax];
@@ -245,37 +141,30 @@ uint32_t BlockSum::add(DType dtype, std::span<const Piece> pieces, size_t elemen
   alignas(64) thread_local double wide[2][2 * kElements];
 
   auto flush = [&] {
-    const uint32_t refused = add_floats({floats, count}, {weights, count}, reals);
+    const uint32_t refused = add_floats({floats, count}, {weights, count}, shape);
     for (size_t k = 0; k != count; ++k) bad |= ((refused >> k) & 1u) << which[k];
     count = 0;
   };
   for (size_t k = 0; k != pieces.size(); ++k) {
     const auto& [data, weight] = pieces[k];
-    if ((plain || half) && exact_with_floats(weight)) {
+    if (shape.width == Column::kNarrow && exact_with_floats(weight)) {
       if (half && count == std::size(halves)) flush();
-      if (dtype == DType::kFloat16) widen<float, Float16>(data, reals, halves[count]);
-      if (dtype == DType::kBfloat16) widen<float, Bfloat16>(data, reals, halves[count]);
-      floats[count] = half ? halves[count] : as<float>(data);
+      if (half) widen(dtype, data, reals, halves[count]);
+      floats[count] = half ? halves[count] : reinterpret_cast<const float*>(data);
       weights[count] = weight;
       which[count++] = k;
       continue;
     }
     bool usable = true;
     if (dtype == DType::kFloat64 || dtype == DType::kComplex128) {
-      usable = add_doubles(as<double>(data), weight, reals);
+      usable = add_doubles(reinterpret_cast<const double*>(data), weight, shape);
     } else if (dtype == DType::kInt64 || dtype == DType::kUint64) {
       split_wide(dtype, data, reals, wide[0], wide[1]);
-      usable = add_doubles(wide[0], weight, reals) && add_doubles(wide[1], weight, reals);
+      usable = add_doubles(wide[0], weight, shape) && add_doubles(wide[1], weight, shape);
     } else {
       const DenormalMode mode(DenormalMode::kExact);
-      if (dtype == DType::kFloat16) {
-        widen<double, Float16>(data, reals, wide[0]);
-      } else if (dtype == DType::kBfloat16) {
-        widen<double, Bfloat16>(data, reals, wide[0]);
-      } else {
-        widen_to_double(plain ? DType::kFloat32 : dtype, data, reals, wide[0]);
-      }
-      usable = add_doubles(wide[0], weight, reals);
+      widen(dtype, data, reals, wide[0]);
+      usable = add_doubles(wide[0], weight, shape);
     }
     if (!usable) bad |= 1u << k;
   }
@@ -283,27 +172,33 @@ uint32_t BlockSum::add(DType dtype, std::span<const Piece> pieces, size_t elemen
   return bad;
 }
 
-void BlockSum::merge(const BlockSum& other, size_t reals) {
-  for (const Column& theirs : other.columns_) column(theirs.exponent, reals).merge(theirs);
+void BlockSum::merge(const BlockSum& other, std::byte* home) {
+  for (const Column& theirs : other.columns_) {
+    const Shape shape{theirs.width(), theirs.reals(), home};
+    column(theirs.exponent(), shape).merge(theirs);
+  }
   trim();
 }
 
 void BlockSum::trim() {
   if (columns_.size() < 2) return;
-  const int greatest = std::ranges::max(columns_, {}, &Column::exponent).exponent;
-  std::erase_if(columns_, [&](const Column& c) { return c.exponent <= greatest - kColumnsSpan; });
+  const int greatest = std::ranges::max_element(columns_, {}, &Column::exponent)->exponent();
+  std::erase_if(columns_, [&](const Column& c) { return c.exponent() <= greatest - kColumnsSpan; });
 }
 
 void BlockSum::forget_empty() {
-  std::erase_if(columns_, [](const Column& c) { return c.pieces == 0; });
+  std::erase_if(columns_, [](const Column& c) { return c.pieces() == 0; });
 }
 
-// Whether mean_float can take all columns: a question of what was added, not of how it was grouped.
+// Whether mean_float can take all columns: a question of what was added, not of how it was grouped
+// nor of what was taken out again, since the loops may round a tie differently.
 bool BlockSum::fit_loop(double divisor) const {
-  const int least = std::ranges::min(columns_, {}, &Column::exponent).exponent;
-  const int most = std::ranges::max(columns_, {}, &Column::exponent).exponent;
-  return most - least <= kernel::kColumnsSpanFast &&
-         std::ranges::all_of(columns_, [&](const Column& c) { return c.fits_loop(divisor); });
+  const int least = std::ranges::min_element(columns_, {}, &Column::exponent)->exponent();
+  const int most = std::ranges::max_element(columns_, {}, &Column::exponent)->exponent();
+  return most - least <= kernel::kColumnsSpanFast && least >= -kLoopExponentMax &&
+         most <= kLoopExponentMax && divisor <= kLoopDivisorMax && divisor >= 1 / kLoopDivisorMax &&
+         std::ranges::all_of(columns_,
+                             [](const Column& c) { return c.pieces() <= kernel::kProductsFast; });
 }
 
 void BlockSum::mean(DType dtype, std::byte* out, size_t elements,
@@ -315,19 +210,14 @@ void BlockSum::mean(DType dtype, std::byte* out, size_t elements,
     std::memset(out, 0, elements * size_of(dtype));
   } else if (floats && fit_loop(divisor.high)) {
     kernel::Column columns[kColumnsFast];
-    std::vector<int64_t> whole[kColumnsFast];
-    for (size_t c = 0; c != columns_.size(); ++c) {
-      const Column& sums = columns_[c];
-      if (!sums.overflow.empty()) whole[c] = sums.without_overflow();
-      columns[c] = {whole[c].empty() ? sums.hi() : whole[c].data(), sums.lo(), sums.exponent};
-    }
+    std::ranges::transform(columns_, columns, &Column::view);
     kernel::loops().mean_float(reinterpret_cast<float*>(out), columns, columns_.size(), reals,
                                divisor.high);
   } else {
     std::vector<FixedPoint> terms(columns_.size());
     for (size_t i = 0; i != reals; ++i) {
       for (size_t c = 0; c != columns_.size(); ++c) {
-        terms[c] = {columns_[c].value(i), columns_[c].exponent - kernel::kFractionBits};
+        terms[c] = {columns_[c].value(i), columns_[c].unit()};
       }
       store_rounded(dtype, out, i, divide(sum_of(terms), divisor));
     }
@@ -336,15 +226,15 @@ void BlockSum::mean(DType dtype, std::byte* out, size_t elements,
 
 void BlockSum::clear() {
   for (Column& column : columns_) {
-    if (spare_.size() < kSpareMax) spare_.push_back(std::move(column));
+    if (spare_.size() < kSpareMax && column.owns_memory()) spare_.push_back(std::move(column));
   }
   columns_.clear();
 }
 
 size_t BlockSum::byte_size() const {
-  size_t bytes = sizeof *this;
-  for (const Column& c : columns_) bytes += sizeof c + c.sums.size() + c.overflow.size();
-  for (const Column& c : spare_) bytes += sizeof c + c.sums.size() + c.overflow.size();
+  size_t bytes = sizeof *this + (columns_.capacity() + spare_.capacity()) * sizeof(Column);
+  for (const Column& c : columns_) bytes += c.byte_size();
+  for (const Column& c : spare_) bytes += c.byte_size();
   return bytes;
 }
 

@@ -44,19 +44,21 @@ inline bool same_bytes(const ArrayRecord& a, const ArrayRecord& b) { return a ==
 // The promise for one real type.
 struct Bound {
   double relative;
+  double by_largest;
+  bool on_top;      // both terms, not the larger of them
   double smallest;  // denormal
 };
 inline Bound bound_of(DType dtype) {
   switch (dtype) {
     case DType::kFloat16:
-      return {0x1p-11, 0x1p-24};
+      return {0x1p-11, 0x1p-47, true, 0x1p-24};
     case DType::kBfloat16:
-      return {0x1p-8, 0x1p-133};
+      return {0x1p-8, 0x1p-47, true, 0x1p-133};
     case DType::kFloat32:
     case DType::kComplex64:
-      return {0x1p-24, 0x1p-149};
+      return {0x1p-24, 0x1p-47, true, 0x1p-149};
     default:
-      return {0x1p-51, 0x1p-1074};
+      return {0x1p-51, 0x1p-46, false, 0x1p-1074};
   }
 }
 
@@ -87,9 +89,7 @@ inline void expect_within_bound(const std::vector<ArrayRecord>& updates,
       for (size_t i = 0; i != reals; ++i)
         largest = std::max(largest, std::fabs(real_of(update.entry(t).second, i)));
     }
-    const mpq_class by_largest = mpq_class(largest) * mpq_class(0x1p-46);
-    // The 16-bit floats: half a unit in the last place, plus the largest's share.
-    const bool half = size_of(array.dtype()) == 2;
+    const mpq_class by_largest = mpq_class(largest) * mpq_class(bound.by_largest);
     for (size_t i = 0; i != reals; ++i) {
       mpq_class sum = 0;
       for (size_t k = 0; k != updates.size(); ++k) {
@@ -99,7 +99,7 @@ inline void expect_within_bound(const std::vector<ArrayRecord>& updates,
       const mpq_class error = abs(mpq_class(real_of(array, i)) - exact);
       const mpq_class by_element = abs(exact) * mpq_class(bound.relative);
       mpq_class allowed =
-          half ? mpq_class(by_element + by_largest) : std::max(by_element, by_largest);
+          bound.on_top ? mpq_class(by_element + by_largest) : std::max(by_element, by_largest);
       allowed = std::max(allowed, mpq_class(mpq_class(bound.smallest) / 2));
       ASSERT_TRUE(error <= allowed) << name << "[" << i << "]: " << real_of(array, i) << " for "
                                     << exact.get_d() << ", error " << error.get_d() << ", allowed "

@@ -6,7 +6,8 @@
 namespace umbel::kernel {
 
 extern const Loops kLoops_avx2;
-const Loops kLoops_avx2{"avx2", max_bits_float, max_bits_double, add_float, add_double, mean_float};
+const Loops kLoops_avx2{"avx2",     max_bits_float, max_bits_double, add_float,
+                        add_double, mean_float,     add_wide};
 
 }  // namespace umbel::kernel
 #endif

@@ -6,8 +6,8 @@
 namespace umbel::kernel {
 
 extern const Loops kLoops_avx512;
-const Loops kLoops_avx512{"avx512",  max_bits_float, max_bits_double,
-                          add_float, add_double,     mean_float};
+const Loops kLoops_avx512{"avx512",   max_bits_float, max_bits_double, add_float,
+                          add_double, mean_float,     add_wide};
 
 }  // namespace umbel::kernel
 #endif

@@ -7,6 +7,8 @@
 namespace {
 
 using umbel::kernel::Column;
+using umbel::kernel::kNarrowBits;
+using umbel::kernel::kTopShift;
 
 inline uint64_t bits_of(double x) { return __builtin_bit_cast(uint64_t, x); }
 
@@ -82,43 +84,55 @@ uint64_t max_bits_double(const double* x, size_t n) {
   return static_cast<uint64_t>(most);
 }
 
-// Adds what one pass collected: carries the fraction's excess into hi.  |fraction| < 2^40, so the
-// bias turns the arithmetic shift, which AVX2 lacks, into a logical one.
-inline void store(int64_t* hi, uint32_t* lo, size_t i, uint64_t units, uint64_t fraction) {
-  const uint64_t sum = fraction + lo[i];
-  lo[i] = static_cast<uint32_t>(sum);
-  const uint64_t carry = ((sum + (uint64_t{1} << 62)) >> 32) - (uint64_t{1} << 30);
-  hi[i] = static_cast<int64_t>(static_cast<uint64_t>(hi[i]) + units + carry);
+// A product of up to 2^55 is more than one addition can round to an integer: the first rounds it to
+// a multiple of 2^8, the second what that left over.  Both together round to nearest, ties to even.
+constexpr int kFineBits = 8;
+constexpr double kCoarse = 0x1.8p60;
+constexpr double kFine = 0x1.8p52;
+
+// The sum of products that are each rounded to an integer.
+struct Rounded {
+#if defined(__AVX512DQ__)  // the first with an instruction for it
+  uint64_t sum = 0;
+  inline __attribute__((always_inline)) void add(double product) {
+    sum += static_cast<uint64_t>(static_cast<int64_t>(__builtin_nearbyint(product)));
+  }
+  inline __attribute__((always_inline)) uint64_t value(uint64_t) const { return sum; }
+#else
+  uint64_t coarse = 0;
+  uint64_t fine = 0;
+  inline __attribute__((always_inline)) void add(double product) {
+    const double rounded = product + kCoarse;
+    coarse += bits_of(rounded);
+    fine += bits_of((product - (rounded - kCoarse)) + kFine);
+  }
+  inline __attribute__((always_inline)) uint64_t value(uint64_t products) const {
+    return ((coarse - products * bits_of(kCoarse)) << kFineBits) +
+           (fine - products * bits_of(kFine));
+  }
+#endif
+};
+
+inline void add_to(int64_t& sum, uint64_t units) {
+  sum = static_cast<int64_t>(static_cast<uint64_t>(sum) + units);
 }
 
 template <size_t K>
-inline __attribute__((always_inline)) void add_float_k(int64_t* __restrict hi,
-                                                       uint32_t* __restrict lo, size_t n,
-                                                       const float* const* x, const double* weight,
-                                                       int exponent) {
-  const double unit = rounder(exponent + 6);       // rounds to 2^(exponent - 46)
-  const double fraction = rounder(exponent - 26);  // rounds to 2^(exponent - 78)
-  const uint64_t unit_bias = K * bits_of(unit);
-  const uint64_t fraction_bias = K * bits_of(fraction);
+inline __attribute__((always_inline)) void add_float_k(int64_t* __restrict sum, size_t n,
+                                                       const float* const* x,
+                                                       const double* scales) {
   const float* source[K];
   double scale[K];
   for (size_t k = 0; k < K; ++k) {
     source[k] = x[k];
-    scale[k] = weight[k];
+    scale[k] = scales[k];
   }
   const auto add = [&](size_t first, size_t last) __attribute__((always_inline)) {
     for (size_t i = first; i < last; ++i) {
-      uint64_t units = 0;
-      uint64_t fractions = 0;
+      Rounded rounded;
 #pragma GCC unroll 8
-      for (size_t k = 0; k < K; ++k) {
-        const double product = scale[k] * static_cast<double>(source[k][i]);
-        const double rounded = product + unit;
-        units += bits_of(rounded);
-        const double rest = product - (rounded - unit);
-        fractions += bits_of(rest + fraction);
-      }
-      store(hi, lo, i, units - unit_bias, fractions - fraction_bias);
+      for (size_t k = 0; k < K; ++k) rounded.add(scale[k] * static_cast<double>(source[k][i]));
+      add_to(sum[i], rounded.value(K));
     }
   };
   // Long arrays are folded a block at a time: this loop computes, the look for the largest that
@@ -138,40 +152,52 @@ inline __attribute__((always_inline)) void add_float_k(int64_t* __restrict hi,
   add(i, n);
 }
 
-void add_float(int64_t* hi, uint32_t* lo, size_t n, const float* const* x, const double* weight,
-               size_t k, int exponent) {
-  for (; k >= 8; k -= 8, x += 8, weight += 8) add_float_k<8>(hi, lo, n, x, weight, exponent);
+void add_float(int64_t* sum, size_t n, const float* const* x, const double* scale, size_t k) {
+  for (; k >= 8; k -= 8, x += 8, scale += 8) add_float_k<8>(sum, n, x, scale);
   switch (k) {
     case 7:
-      add_float_k<7>(hi, lo, n, x, weight, exponent);
-      break;
+      return add_float_k<7>(sum, n, x, scale);
     case 6:
-      add_float_k<6>(hi, lo, n, x, weight, exponent);
-      break;
+      return add_float_k<6>(sum, n, x, scale);
     case 5:
-      add_float_k<5>(hi, lo, n, x, weight, exponent);
-      break;
+      return add_float_k<5>(sum, n, x, scale);
     case 4:
-      add_float_k<4>(hi, lo, n, x, weight, exponent);
-      break;
+      return add_float_k<4>(sum, n, x, scale);
     case 3:
-      add_float_k<3>(hi, lo, n, x, weight, exponent);
-      break;
+      return add_float_k<3>(sum, n, x, scale);
     case 2:
-      add_float_k<2>(hi, lo, n, x, weight, exponent);
-      break;
+      return add_float_k<2>(sum, n, x, scale);
     case 1:
-      add_float_k<1>(hi, lo, n, x, weight, exponent);
-      break;
+      return add_float_k<1>(sum, n, x, scale);
     default:
-      break;
+      return;
   }
 }
 
-void add_double(int64_t* __restrict hi, uint32_t* __restrict lo, size_t n,
-                const double* __restrict x, double weight, int exponent) {
-  const double unit = rounder(exponent + 6);
-  const double fraction = rounder(exponent - 26);
+void add_double(int64_t* __restrict sum, size_t n, const double* __restrict x, double scale) {
+  for (size_t i = 0; i < n; ++i) {
+    const double product = scale * x[i];
+    const double error = __builtin_fma(scale, x[i], -product);
+    const double rounded = product + kCoarse;
+    const double rest = (product - (rounded - kCoarse)) + error;
+    add_to(sum[i], ((bits_of(rounded) - bits_of(kCoarse)) << kFineBits) +
+                       (bits_of(rest + kFine) - bits_of(kFine)));
+  }
+}
+
+// Carries the fraction's excess into hi.  |fraction| < 2^40, so the bias turns the arithmetic
+// shift, which AVX2 lacks, into a logical one.
+inline void store(int64_t* hi, uint32_t* lo, size_t i, uint64_t units, uint64_t fraction) {
+  const uint64_t sum = fraction + lo[i];
+  lo[i] = static_cast<uint32_t>(sum);
+  const uint64_t carry = ((sum + (uint64_t{1} << 62)) >> 32) - (uint64_t{1} << 30);
+  add_to(hi[i], units + carry);
+}
+
+void add_wide(int64_t* __restrict hi, uint32_t* __restrict lo, size_t n, const double* __restrict x,
+              double weight, int exponent) {
+  const double unit = rounder(exponent + 6);       // rounds to 2^(exponent - 46)
+  const double fraction = rounder(exponent - 26);  // rounds to 2^(exponent - 78)
   const uint64_t unit_bias = bits_of(unit);
   const uint64_t fraction_bias = bits_of(fraction);
   for (size_t i = 0; i < n; ++i) {
@@ -183,12 +209,11 @@ void add_double(int64_t* __restrict hi, uint32_t* __restrict lo, size_t n,
   }
 }
 
-// The sums of one piece as three numbers of 32 bits and some, so that columns on several grids add
-// up exactly: 2^64, 2^32 and 1 times 2^(exponent - 78) of the finest.
+// The sums of one piece as two numbers, so that columns on several grids add up exactly: multiples
+// of 2^32 and of 1 times 2^(exponent - 55) of the finest.
 struct Limbs {
   static constexpr size_t kPiece = 256;
   uint64_t high[kPiece];
-  uint64_t middle[kPiece];
   uint64_t low[kPiece];
 };
 
@@ -197,24 +222,27 @@ inline uint64_t signed_high(uint64_t x) {
   return ((x + (uint64_t{1} << 63)) >> 32) - (uint64_t{1} << 31);
 }
 
-inline void add_limbs(Limbs& sum, const int64_t* __restrict hi, const uint32_t* __restrict lo,
-                      size_t n, int shift) {
+inline void add_limbs(Limbs& limbs, const int64_t* __restrict sum, size_t n, int shift) {
   for (size_t i = 0; i < n; ++i) {
-    const auto units = static_cast<uint64_t>(hi[i]);
-    sum.low[i] += uint64_t{lo[i]} << shift;
-    sum.middle[i] += (units & 0xffffffffu) << shift;
-    sum.high[i] += signed_high(units) << shift;
+    const auto units = static_cast<uint64_t>(sum[i]);
+    limbs.low[i] += (units & 0xffffffffu) << shift;
+    limbs.high[i] += signed_high(units) << shift;
   }
 }
 
-inline void divide_limbs(const Limbs& sum, float* __restrict out, size_t n, double inverse,
+inline void add_top(Limbs& limbs, const int32_t* __restrict top, size_t n, int shift) {
+  for (size_t i = 0; i < n; ++i) {
+    limbs.high[i] += static_cast<uint64_t>(int64_t{top[i]}) << (kTopShift - 32 + shift);
+  }
+}
+
+inline void divide_limbs(const Limbs& limbs, float* __restrict out, size_t n, double inverse,
                          double unit) {
   for (size_t i = 0; i < n; ++i) {
-    const uint64_t middle = sum.middle[i] + (sum.low[i] >> 32);
-    const auto low = static_cast<double>(static_cast<uint32_t>(sum.low[i]));
-    const auto high = static_cast<double>(static_cast<int64_t>(sum.high[i] + (middle >> 32)));
-    const double upper = high * 0x1p32 + static_cast<double>(static_cast<uint32_t>(middle));
-    out[i] = static_cast<float>((upper * 0x1p32 + low) * inverse * unit);
+    const auto high = static_cast<int64_t>(limbs.high[i] + (limbs.low[i] >> 32));
+    const auto low = static_cast<uint32_t>(limbs.low[i]);
+    const double sum = static_cast<double>(high) * 0x1p32 + static_cast<double>(low);
+    out[i] = static_cast<float>(sum * inverse * unit);
   }
 }
 
@@ -224,24 +252,23 @@ void mean_float(float* out, const Column* columns, size_t count, size_t n, doubl
     least = columns[c].exponent < least ? columns[c].exponent : least;
   // Both factors are applied one after the other: their product may leave double's range.
   const double inverse = 1 / divisor;
-  const double unit = power_of_two(least - 78);
-  if (count == 1) {
-    const int64_t* __restrict hi = columns[0].hi;
-    const uint32_t* __restrict lo = columns[0].lo;
+  const double unit = power_of_two(least - kNarrowBits);
+  if (count == 1 && !columns[0].top) {
+    const int64_t* __restrict sum = columns[0].sum;
     for (size_t i = 0; i < n; ++i) {
-      const double sum = static_cast<double>(hi[i]) * 0x1p32 + static_cast<double>(lo[i]);
-      out[i] = static_cast<float>(sum * inverse * unit);
+      out[i] = static_cast<float>(static_cast<double>(sum[i]) * inverse * unit);
     }
     return;
   }
   for (size_t first = 0; first < n; first += Limbs::kPiece) {
     const size_t piece = n - first < Limbs::kPiece ? n - first : Limbs::kPiece;
-    Limbs sum = {};
+    Limbs limbs = {};
     for (size_t c = 0; c < count; ++c) {
-      add_limbs(sum, columns[c].hi + first, columns[c].lo + first, piece,
-                columns[c].exponent - least);
+      const int shift = columns[c].exponent - least;
+      add_limbs(limbs, columns[c].sum + first, piece, shift);
+      if (columns[c].top) add_top(limbs, columns[c].top + first, piece, shift);
     }
-    divide_limbs(sum, out + first, piece, inverse, unit);
+    divide_limbs(limbs, out + first, piece, inverse, unit);
   }
 }
 

@@ -19,16 +19,23 @@ namespace {
 constexpr size_t kLengthMax = 70;
 constexpr size_t kPiecesMax = 20;
 
-struct Sums {
+struct Wide {
   std::vector<int64_t> hi;
   std::vector<uint32_t> lo;
-  friend bool operator==(const Sums&, const Sums&) = default;
+  friend bool operator==(const Wide&, const Wide&) = default;
 };
 
-Sums random_sums(Rng& rng, size_t n) {
-  Sums sums{std::vector<int64_t>(n), std::vector<uint32_t>(n)};
+Wide random_wide(Rng& rng, size_t n) {
+  Wide sums{std::vector<int64_t>(n), std::vector<uint32_t>(n)};
   for (int64_t& hi : sums.hi) hi = static_cast<int64_t>(rng.bits()) >> 3;
   for (uint32_t& lo : sums.lo) lo = static_cast<uint32_t>(rng.bits());
+  return sums;
+}
+
+// Sums with room for as many products as a test adds.
+std::vector<int64_t> random_narrow(Rng& rng, size_t n) {
+  std::vector<int64_t> sums(n);
+  for (int64_t& sum : sums) sum = static_cast<int64_t>(rng.bits()) >> 1;
   return sums;
 }
 
@@ -56,7 +63,7 @@ __int128 in_units(const Exact& p, int exponent) {
   return twice > one || (twice == one && (floor & 1)) ? floor + 1 : floor;
 }
 
-__int128 value(const Sums& sums, size_t i) {
+__int128 value(const Wide& sums, size_t i) {
   return static_cast<__int128>(sums.hi[i]) * (int64_t{1} << 32) + sums.lo[i];
 }
 
@@ -80,72 +87,138 @@ class TargetTest : public ::testing::TestWithParam<const Loops*> {
   const Loops& loops() const { return *GetParam(); }
 };
 
+// A scale that brings products with an integer weight near 2^55, and elements that go with it.
+struct FloatCase {
+  double scale;
+  double most;  // of an element's magnitude
+};
+FloatCase float_case(Rng& rng) {
+  const double weight = static_cast<double>(1 + rng.below((1 << 29) - 1));
+  const double scale =
+      std::ldexp(rng.below(4) ? weight : -1.0, static_cast<int>(rng.below(90)) - 20);
+  return {scale, 0x1p55 / std::fabs(scale)};
+}
+
 TEST_P(TargetTest, AddFloatIsThePlainLoopInIntegers) {
   Rng rng(1);
   for (size_t n = 0; n <= kLengthMax; ++n) {
     const size_t k = 1 + n % kPiecesMax;
-    const int exponent = -40 + 8 * static_cast<int>(rng.below(20));
     std::vector<Unaligned<float>> inputs;
     std::vector<const float*> x;
-    std::vector<double> weights;
+    std::vector<double> scales;
     for (size_t j = 0; j != k; ++j) inputs.emplace_back(n, rng.below(16));
     for (size_t j = 0; j != k; ++j) {
-      const double weight = static_cast<double>(1 + rng.below((1 << 29) - 1));
-      weights.push_back(rng.below(4) ? weight : -1.0);
-      const double most = std::ldexp(1.0, exponent) / std::fabs(weights[j]) * 0.99;
-      for (size_t i = 0; i != n; ++i)
-        inputs[j].data()[i] = static_cast<float>(random_real(rng, most, 110));
+      const auto [scale, most] = float_case(rng);
+      scales.push_back(scale);
+      for (size_t i = 0; i != n; ++i) {
+        inputs[j].data()[i] = static_cast<float>(random_real(rng, most * (1 - 0x1p-24), 80));
+      }
       x.push_back(inputs[j].data());
     }
-    Sums sums = random_sums(rng, n);
-    std::vector<__int128> expected(n);
+    std::vector<int64_t> sums = random_narrow(rng, n);
+    std::vector<__int128> expected(sums.begin(), sums.end());
     for (size_t i = 0; i != n; ++i) {
-      expected[i] = value(sums, i);
-      for (size_t j = 0; j != k; ++j) {
-        expected[i] += in_units(product(weights[j], x[j][i]), exponent - kFractionBits);
-      }
+      for (size_t j = 0; j != k; ++j) expected[i] += in_units(product(scales[j], x[j][i]), 0);
     }
-    loops().add_float(sums.hi.data(), sums.lo.data(), n, x.data(), weights.data(), k, exponent);
+    loops().add_float(sums.data(), n, x.data(), scales.data(), k);
     for (size_t i = 0; i != n; ++i) {
-      ASSERT_TRUE(value(sums, i) == expected[i]) << "n " << n << " k " << k << " i " << i;
+      ASSERT_TRUE(sums[i] == expected[i]) << "n " << n << " k " << k << " i " << i;
     }
   }
+}
+
+TEST_P(TargetTest, TiesGoToEvenAtEveryMagnitude) {
+  std::vector<float> x;
+  std::vector<int64_t> expected;
+  for (int64_t whole : {0L, 1L, 2L, 127L, 128L, 129L, 255L, 256L, 383L, 384L, 8388606L, 4194303L}) {
+    for (const double part : {0.0, 0.25, 0.5, 0.75}) {
+      for (const int sign : {-1, 1}) {
+        const double exact = sign * (static_cast<double>(whole) + part);
+        x.push_back(static_cast<float>(exact));
+        if (x.back() != exact)
+          x.pop_back();
+        else
+          expected.push_back(static_cast<int64_t>(std::nearbyint(exact)));
+      }
+    }
+  }
+  std::vector<int64_t> sums(x.size());
+  const float* source = x.data();
+  const double one = 1;
+  loops().add_float(sums.data(), x.size(), &source, &one, 1);
+  EXPECT_EQ(sums, expected);
+  const std::vector<double> wide(x.begin(), x.end());
+  std::ranges::fill(sums, 0);
+  loops().add_double(sums.data(), x.size(), wide.data(), 1);
+  EXPECT_EQ(sums, expected);
+}
+
+TEST_P(TargetTest, TheGreatestProductsFitAsOftenAsPromised) {
+  const std::vector<float> ones(kLengthMax, 1.0f);
+  const std::vector<double> wide(kLengthMax, -1.0);
+  const std::vector<const float*> x(15, ones.data());
+  const std::vector<double> scales(15, 0x1p55);
+  std::vector<int64_t> up(kLengthMax);
+  std::vector<int64_t> down(kLengthMax);
+  for (int i = 0; i != 17; ++i)
+    loops().add_float(up.data(), kLengthMax, x.data(), scales.data(), 15);
+  for (uint64_t i = 0; i != kNarrowProductsMax; ++i) {
+    loops().add_double(down.data(), kLengthMax, wide.data(), 0x1p55);
+  }
+  const int64_t most = static_cast<int64_t>(kNarrowProductsMax) << 55;
+  EXPECT_EQ(up, std::vector<int64_t>(kLengthMax, most));
+  EXPECT_EQ(down, std::vector<int64_t>(kLengthMax, -most));
 }
 
 TEST_P(TargetTest, AddFloatTakesEveryNumberOfPieces) {
   for (size_t k = 1; k <= kPiecesMax; ++k) {
     const std::vector<float> ones(kLengthMax, 1.0f);
     const std::vector<const float*> x(k, ones.data());
-    std::vector<double> weights;
-    for (size_t j = 0; j != k; ++j) weights.push_back(static_cast<double>(1 + j));
-    Sums sums{std::vector<int64_t>(kLengthMax), std::vector<uint32_t>(kLengthMax)};
-    loops().add_float(sums.hi.data(), sums.lo.data(), kLengthMax, x.data(), weights.data(), k, 8);
-    const auto units = static_cast<int64_t>(k * (k + 1) / 2) << 38;  // 2^(46 - 8) a unit
-    for (size_t i = 0; i != kLengthMax; ++i) {
-      ASSERT_EQ(sums.hi[i], units);
-      ASSERT_EQ(sums.lo[i], 0u);
-    }
+    std::vector<double> scales;
+    for (size_t j = 0; j != k; ++j) scales.push_back(static_cast<double>(1 + j));
+    std::vector<int64_t> sums(kLengthMax);
+    loops().add_float(sums.data(), kLengthMax, x.data(), scales.data(), k);
+    ASSERT_EQ(sums, std::vector<int64_t>(kLengthMax, static_cast<int64_t>(k * (k + 1) / 2)));
   }
 }
 
 TEST_P(TargetTest, AddDoubleIsWithinTheStatedErrorOfTheExactProduct) {
   Rng rng(2);
   for (size_t n = 0; n <= kLengthMax; ++n) {
+    const double scale = std::ldexp(1 + rng.uniform(), static_cast<int>(rng.below(400)) - 200);
+    Unaligned<double> x(n, rng.below(8));
+    for (size_t i = 0; i != n; ++i) x.data()[i] = random_real(rng, 0x1.fp54 / scale, 100);
+    const std::vector<int64_t> before = random_narrow(rng, n);
+    std::vector<int64_t> sums = before;
+    loops().add_double(sums.data(), n, x.data(), scale);
+    for (size_t i = 0; i != n; ++i) {
+      const __int128 expected = in_units(product(scale, x.data()[i]), 0);
+      const __int128 added = static_cast<__int128>(sums[i]) - before[i];
+      // One unit apart where the 106-bit product is all but a tie.
+      ASSERT_TRUE(added - expected >= -1 && added - expected <= 1) << "n " << n << " i " << i;
+    }
+    loops().add_double(sums.data(), n, x.data(), -scale);
+    ASSERT_EQ(sums, before) << "the negative takes out what was added";
+  }
+}
+
+TEST_P(TargetTest, AddWideIsWithinTheStatedErrorOfTheExactProduct) {
+  Rng rng(10);
+  for (size_t n = 0; n <= kLengthMax; ++n) {
     const int exponent = 8 * (static_cast<int>(rng.below(200)) - 100);
     const double weight = std::ldexp(1 + rng.uniform(), static_cast<int>(rng.below(40)) - 20);
     Unaligned<double> x(n, rng.below(8));
     for (size_t i = 0; i != n; ++i)
       x.data()[i] = random_real(rng, std::ldexp(0.99, exponent) / weight, 200);
-    const Sums before = random_sums(rng, n);
-    Sums sums = before;
-    loops().add_double(sums.hi.data(), sums.lo.data(), n, x.data(), weight, exponent);
+    const Wide before = random_wide(rng, n);
+    Wide sums = before;
+    loops().add_wide(sums.hi.data(), sums.lo.data(), n, x.data(), weight, exponent);
     for (size_t i = 0; i != n; ++i) {
-      const __int128 expected = in_units(product(weight, x.data()[i]), exponent - kFractionBits);
+      const __int128 expected = in_units(product(weight, x.data()[i]), exponent - kWideBits);
       const __int128 added = value(sums, i) - value(before, i);
-      // One unit apart where the 106-bit product is all but a tie.
       ASSERT_TRUE(added - expected >= -1 && added - expected <= 1) << "n " << n << " i " << i;
     }
-    loops().add_double(sums.hi.data(), sums.lo.data(), n, x.data(), -weight, exponent);
+    loops().add_wide(sums.hi.data(), sums.lo.data(), n, x.data(), -weight, exponent);
     ASSERT_EQ(sums, before) << "the negative takes out what was added";
   }
 }
@@ -153,43 +226,67 @@ TEST_P(TargetTest, AddDoubleIsWithinTheStatedErrorOfTheExactProduct) {
 TEST_P(TargetTest, MeanIsWithinTheStatedErrorOfTheQuotient) {
   Rng rng(3);
   for (size_t n = 0; n <= kLengthMax; ++n) {
-    const Sums sums = random_sums(rng, n);
+    const std::vector<int64_t> sums = random_narrow(rng, n);
+    std::vector<int32_t> top(n);
+    for (int32_t& t : top) t = static_cast<int32_t>(rng.below(2048)) - 1024;
     const double divisor = 1 + static_cast<double>(rng.below(1000000)) / 7;
     std::vector<float> mean(n);
     const int exponent = 8 * (static_cast<int>(rng.below(10)) - 8);
-    const Column column{sums.hi.data(), sums.lo.data(), exponent};
-    loops().mean_float(mean.data(), &column, 1, n, divisor);
-    for (size_t i = 0; i != n; ++i) {
-      const auto exact = static_cast<long double>(value(sums, i)) / divisor;
-      const long double scaled = std::ldexp(exact, exponent - kFractionBits);
-      ASSERT_LE(std::fabs(mean[i] - scaled), std::fabs(scaled) * (0x1p-24L + 0x1p-50L));
+    for (const bool carried : {false, true}) {
+      const Column column{sums.data(), carried ? top.data() : nullptr, exponent};
+      loops().mean_float(mean.data(), &column, 1, n, divisor);
+      for (size_t i = 0; i != n; ++i) {
+        const __int128 sum = sums[i] + (carried ? __int128{top[i]} << kTopShift : 0);
+        const auto exact = static_cast<long double>(sum) / divisor;
+        const long double scaled = std::ldexp(exact, exponent - kNarrowBits);
+        ASSERT_LE(std::fabs(mean[i] - scaled), std::fabs(scaled) * (0x1p-24L + 0x1p-50L));
+      }
     }
   }
+}
+
+TEST_P(TargetTest, CarriesThatAreZeroChangeNoBit) {
+  Rng rng(11);
+  const std::vector<int64_t> sums = random_narrow(rng, 3000);
+  const std::vector<int32_t> none(3000);
+  std::vector<float> a(3000);
+  std::vector<float> b(3000);
+  const Column plain{sums.data(), nullptr, 8};
+  const Column carried{sums.data(), none.data(), 8};
+  loops().mean_float(a.data(), &plain, 1, a.size(), 3.7);
+  loops().mean_float(b.data(), &carried, 1, b.size(), 3.7);
+  EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)), 0);
 }
 
 TEST_P(TargetTest, GivesTheBitsOfThePlainTarget) {
   Rng rng(4);
   const Loops& plain = *all_loops().front();
   for (size_t n = 0; n <= kLengthMax; ++n) {
-    const Sums start = random_sums(rng, n);
+    const std::vector<int64_t> start = random_narrow(rng, n);
+    const Wide wide_start = random_wide(rng, n);
     std::vector<double> wide(n);
     std::vector<float> narrow(n);
     for (double& x : wide) x = random_real(rng, 0.999, 140);
     for (size_t i = 0; i != n; ++i) narrow[i] = static_cast<float>(wide[i]);
     const double weight = 1 - rng.uniform() / 2;
-    const double whole = static_cast<double>(1 + rng.below(1 << 20));
+    const double scale = std::ldexp(static_cast<double>(1 + rng.below(1 << 20)), 35);
     const float* x = narrow.data();
-    Sums ours = start;
-    Sums theirs = start;
-    for (const auto& [sums, target] : {std::pair{&ours, &loops()}, std::pair{&theirs, &plain}}) {
-      target->add_double(sums->hi.data(), sums->lo.data(), n, wide.data(), weight, 8);
-      target->add_float(sums->hi.data(), sums->lo.data(), n, &x, &whole, 1, 24);
-    }
+    std::vector<int64_t> ours = start;
+    std::vector<int64_t> theirs = start;
+    Wide our_wide = wide_start;
+    Wide their_wide = wide_start;
+    loops().add_double(ours.data(), n, wide.data(), weight * 0x1p55);
+    plain.add_double(theirs.data(), n, wide.data(), weight * 0x1p55);
+    loops().add_float(ours.data(), n, &x, &scale, 1);
+    plain.add_float(theirs.data(), n, &x, &scale, 1);
     ASSERT_EQ(ours, theirs);
+    loops().add_wide(our_wide.hi.data(), our_wide.lo.data(), n, wide.data(), weight, 8);
+    plain.add_wide(their_wide.hi.data(), their_wide.lo.data(), n, wide.data(), weight, 8);
+    ASSERT_EQ(our_wide, their_wide);
     std::vector<float> a(n);
     std::vector<float> b(n);
-    const Column columns[] = {{ours.hi.data(), ours.lo.data(), 8},
-                              {start.hi.data(), start.lo.data(), 24}};
+    std::vector<int32_t> top(n, 5);
+    const Column columns[] = {{ours.data(), top.data(), 8}, {start.data(), nullptr, 24}};
     for (size_t count = 1; count <= 2; ++count) {
       loops().mean_float(a.data(), columns, count, n, 3.7);
       plain.mean_float(b.data(), columns, count, n, 3.7);
@@ -202,24 +299,24 @@ TEST_P(TargetTest, MeanOfSeveralColumnsIsThatOfTheirSum) {
   Rng rng(8);
   for (size_t n : {1, 7, 64, 70, 256, 300}) {
     for (int span = 0; span <= kColumnsSpanFast; span += 8) {
-      Sums fine = random_sums(rng, n);
-      Sums coarse = random_sums(rng, n);
+      std::vector<int64_t> fine = random_narrow(rng, n);
+      std::vector<int64_t> coarse = random_narrow(rng, n);
+      std::vector<int32_t> top(n);
       // Sums that nearly cancel: what is left is the fine column's last bits.
       for (size_t i = 0; i < n; i += 3) {
+        coarse[i] >>= 20;
         const __int128 negated =
-            -(value(coarse, i) * (__int128{1} << span)) + static_cast<int64_t>(rng.below(9));
-        if (negated >> 94 != 0 && negated >> 94 != -1) continue;
-        fine.hi[i] = static_cast<int64_t>(negated >> 32);
-        fine.lo[i] = static_cast<uint32_t>(negated);
+            -(__int128{coarse[i]} * (__int128{1} << span)) + static_cast<int64_t>(rng.below(9));
+        top[i] = static_cast<int32_t>(negated >> kTopShift);
+        fine[i] = static_cast<int64_t>(negated - (__int128{top[i]} << kTopShift));
       }
-      const Column columns[] = {{coarse.hi.data(), coarse.lo.data(), 8 + span},
-                                {fine.hi.data(), fine.lo.data(), 8}};
+      const Column columns[] = {{coarse.data(), nullptr, 8 + span}, {fine.data(), top.data(), 8}};
       std::vector<float> mean(n);
       loops().mean_float(mean.data(), columns, 2, n, 3.7);
       for (size_t i = 0; i != n; ++i) {
-        const __int128 sum = value(coarse, i) * (__int128{1} << span) + value(fine, i);
-        const long double exact =
-            std::ldexp(static_cast<long double>(sum) / 3.7L, 8 - kFractionBits);
+        const __int128 sum =
+            __int128{coarse[i]} * (__int128{1} << span) + fine[i] + (__int128{top[i]} << kTopShift);
+        const long double exact = std::ldexp(static_cast<long double>(sum) / 3.7L, 8 - kNarrowBits);
         ASSERT_LE(std::fabs(mean[i] - exact), std::fabs(exact) * (0x1p-24L + 0x1p-49L) + 0x1p-150L)
             << i;
       }

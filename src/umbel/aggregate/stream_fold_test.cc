@@ -2,10 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <rapidcheck/gtest.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <thread>
 
 #include "umbel/aggregate/fold_replies_test.h"
+#include "umbel/base/large_blocks.h"
 
 namespace umbel::aggregate {
 namespace {
@@ -274,6 +277,50 @@ TEST(StreamFoldTest, MetricsAloneNeedNoArrays) {
   const Result<FoldResult> result = fold.close({});
   ASSERT_TRUE(result.ok());
   EXPECT_TRUE(same(*result, expected.finish(serial)));
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kMemoryIsWatched = true;  // and takes more of itself
+#else
+constexpr bool kMemoryIsWatched = false;
+#endif
+
+size_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  size_t pages = 0;
+  file >> pages >> pages;
+  return pages * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+TEST(StreamFoldTest, TakesTwiceTheModelAndGivesItBackAsTheMeanGoesOut) {
+  if (kMemoryIsWatched) GTEST_SKIP() << "a sanitizer has memory of its own";
+  constexpr size_t kModel = size_t{192} << 20;
+  constexpr size_t kSlack = size_t{12} << 20;
+  const Layout layout{{"w", DType::kFloat32, {static_cast<int64_t>(kModel / 8)}},
+                      {"v", DType::kFloat32, {static_cast<int64_t>(kModel / 8)}}};
+  std::vector<float> piece(size_t{1} << 18);
+  Rng rng(13);
+  for (float& x : piece) x = static_cast<float>(rng.normal());
+  const size_t before = resident_bytes();
+  StreamFold fold(std::make_shared<const Layout>(layout), {});
+  for (uint64_t node = 0; node != 2; ++node) {
+    const auto reply = *fold.begin(NodeId(node), layout, {{"num-examples", 1 + node}}, kModel);
+    for (size_t at = 0; at != kModel; at += piece.size() * sizeof(float)) {
+      ASSERT_TRUE(fold.add(*reply, std::as_bytes(std::span(piece))).ok());
+    }
+    ASSERT_TRUE(fold.finish(*reply).ok());
+    EXPECT_LE(resident_bytes(), before + 2 * kModel + kSlack);
+  }
+  size_t handed_out = 0;
+  const Result<FoldResult> result = fold.close([&](std::span<const std::byte> bytes) {
+    handed_out += bytes.size();
+    EXPECT_LE(resident_bytes(),
+              before + kSlack +
+                  std::min(2 * kModel, 2 * (kModel - handed_out) + kLargeBytesKept + kSlack));
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(handed_out, kModel);
 }
 
 TEST(StreamFoldTest, NothingCountsAfterTheEnd) {

@@ -19,6 +19,8 @@ namespace umbel {
 //     return message.reply(arrays, {{"num-examples", n}, {"loss", loss}});
 //   });
 //
+// An action that may take long should look at context.wrap_up() now and then: see context.h.
+//
 // Register everything before the run; then handle() may be called from many threads at once, for
 // distinct clients, so an action must not write to what it captured without a lock.
 class ClientApp {

@@ -1,8 +1,47 @@
 #include "umbel/app/grid.h"
 
+#include <algorithm>
+#include <functional>
 #include <unordered_map>
 
 namespace umbel {
+
+namespace {
+
+Status check_distinct(std::vector<uint64_t> nodes) {
+  if (std::ranges::adjacent_find(nodes, std::ranges::greater_equal()) == nodes.end()) {
+    return absl::OkStatus();
+  }
+  std::ranges::sort(nodes);
+  const auto twice = std::ranges::adjacent_find(nodes);
+  if (twice == nodes.end()) return absl::OkStatus();
+  return invalid_argument("client {} is asked twice", *twice);
+}
+
+}  // namespace
+
+Status check_client(uint64_t client, uint64_t node_count) {
+  if (client < node_count) return absl::OkStatus();
+  return invalid_argument("there is no client {}: the federation has clients 0 to {}", client,
+                          node_count - 1);
+}
+
+Status check_broadcast(const Broadcast& broadcast, uint64_t node_count, const Deadline& deadline) {
+  for (const uint64_t node : broadcast.nodes) {
+    UMBEL_RETURN_IF_ERROR(check_client(node, node_count));
+  }
+  UMBEL_RETURN_IF_ERROR(check_distinct(broadcast.nodes));
+  if (deadline && !(deadline->count() > 0)) {
+    return invalid_argument("the deadline is {} s, expected a positive number", deadline->count());
+  }
+  if (!broadcast.wrap_up) return absl::OkStatus();
+  if (deadline && broadcast.wrap_up->count() > 0 && *broadcast.wrap_up < *deadline) {
+    return absl::OkStatus();
+  }
+  return invalid_argument("wrap_up is {} s, expected above 0 and below the deadline ({})",
+                          broadcast.wrap_up->count(),
+                          deadline ? fmt::format("{} s", deadline->count()) : "none");
+}
 
 std::vector<Message> Grid::send_and_receive(std::vector<Message> messages, Deadline deadline) {
   const std::vector<Message> asked = messages;  // shares the contents

@@ -22,7 +22,16 @@ struct Broadcast {
   uint64_t round = 0;
   std::vector<uint64_t> nodes;  // client numbers, each once
   std::shared_ptr<const RecordDict> content;
+  // How long before the deadline clients are asked to reply with what they have
+  // (Context::wrap_up()); none: they are not asked.
+  Deadline wrap_up = {};
 };
+
+// What every Grid refuses of a send_and_fold() on a federation of so many clients: INVALID_ARGUMENT
+// for a client that is not there or is asked twice, a deadline that is not above 0, and a wrap-up
+// that is not within it.
+Status check_broadcast(const Broadcast& broadcast, uint64_t node_count, const Deadline& deadline);
+Status check_client(uint64_t client, uint64_t node_count);
 
 // What to make of the replies, so that whoever receives them can fold each as it comes and drop it.
 struct AggregationPlan {

@@ -75,7 +75,8 @@ class Loop {
 
   aggregate::FoldResult send(const Ask& ask, const Rounds& rounds) {
     const bool train = ask.kind == Ask::Kind::kTrain;
-    Broadcast broadcast{train ? "train" : "evaluate", ask.round, ask.clients, ask.content};
+    Broadcast broadcast{train ? "train" : "evaluate", ask.round, ask.clients, ask.content,
+                        rounds.strategy().wrap_up};
     if (!options_.action.empty()) broadcast.type += "." + options_.action;
     AggregationPlan plan{nullptr, rounds.strategy().fold};
     if (train) plan.layout = std::make_shared<const ArrayRecord>(rounds.global());

@@ -9,7 +9,7 @@ namespace umbel {
 
 // A Runtime that keeps and shows nothing: for a federation inside a program of one's own, whose
 // results run_rounds() returns.  The ServerApp's own work runs on the calling thread.
-class SilentRuntime final : public Runtime {
+class SilentRuntime : public Runtime {
  public:
   void log(LogLevel, std::optional<NodeId>, std::string_view) override {}
   void rounds_planned(uint64_t) override {}

@@ -28,12 +28,8 @@ Status check_artifact_name(std::string_view name) {
 
 }  // namespace
 
-LocalRun::LocalRun(RunSpec spec, const ClientApp& client, Events& events)
-    : spec_(std::move(spec)),
-      events_(events),
-      simulation_(client, spec_.run,
-                  {.threads = spec_.threads,
-                   .progress = [this](const Progress& progress) { events_.progress(progress); }}) {
+LocalRun::LocalRun(RunSpec spec, const MakeCarrier& carrier, Events& events)
+    : spec_(std::move(spec)), events_(events), carrier_(carrier(spec_, events)) {
   spec_.run.runtime = this;
 }
 
@@ -44,13 +40,13 @@ double LocalRun::elapsed() const {
 int LocalRun::run(const ServerApp& server) {
   // The ServerApp's own arithmetic goes by the rules that the workers' does.
   const DenormalMode fast(DenormalMode::kFlush);
-  events_.started(spec_.run.nodes, simulation_.threads());
+  events_.started(spec_.run.nodes, carrier_->parallel().threads());
   finished_.status = "completed";
   try {
     Context context(spec_.run);
-    server.run(simulation_, context);
+    server.run(carrier_->grid(), context);
     if (finished_.model_sha256.empty() || saved_after_ < model_round_) save_model();
-    if (simulation_.stop_requested()) fail(absl::CancelledError("the run was stopped"));
+    if (carrier_->stop_requested()) fail(absl::CancelledError("the run was stopped"));
   } catch (const Error& error) {
     fail(error.status());
   } catch (const std::exception& error) {
@@ -65,9 +61,9 @@ int LocalRun::run(const ServerApp& server) {
 }
 
 void LocalRun::fail(const Status& status) {
-  const bool stopped = simulation_.stop_requested();
+  const bool stopped = carrier_->stop_requested();
   const bool configuration =
-      !simulation_.sent() && status.code() == absl::StatusCode::kInvalidArgument;
+      !carrier_->sent() && status.code() == absl::StatusCode::kInvalidArgument;
   finished_.status = stopped ? "stopped" : "failed";
   finished_.error = message_of(status);
   finished_.exit_code = stopped ? kExitStopped : configuration ? kExitConfiguration : kExitFailed;
@@ -91,7 +87,7 @@ void LocalRun::round_model(uint64_t round, const ArrayRecord& arrays) {
   model_ = arrays;
 }
 
-bool LocalRun::shut_down() { return simulation_.shut_down(kShutDownGrace); }
+bool LocalRun::shut_down() { return carrier_->shut_down(kShutDownGrace); }
 
 void LocalRun::log(LogLevel level, std::optional<NodeId> node, std::string_view message) {
   events_.log(level, node, message);

@@ -8,22 +8,22 @@
 
 #include "umbel/app/client_app.h"
 #include "umbel/app/server_app.h"
-#include "umbel/main/events.h"
-#include "umbel/main/run_spec.h"
-#include "umbel/simulation/simulation.h"
+#include "umbel/main/carrier.h"
 
 namespace umbel {
 
-// One run in this process, from its spec to its last event.
+// The ServerApp's side of one run, from its spec to its last event, whatever carries its messages.
 class LocalRun final : public Runtime {
  public:
   // umbel::Error if the spec cannot be carried out.
-  LocalRun(RunSpec spec, const ClientApp& client, Events& events);
+  LocalRun(RunSpec spec, const MakeCarrier& carrier, Events& events);
+  LocalRun(RunSpec spec, const ClientApp& client, Events& events)
+      : LocalRun(std::move(spec), simulated(client), events) {}
 
   // Runs the ServerApp and writes the last event.  Returns the exit code; throws nothing.
   int run(const ServerApp& server);
   // Any thread.
-  void request_stop() { simulation_.request_stop(); }
+  void request_stop() { carrier_->request_stop(); }
   // False if client code is still running after a short while: the process then has to end without
   // unwinding.
   bool shut_down();
@@ -36,8 +36,8 @@ class LocalRun final : public Runtime {
   Status save(std::string_view name, const ArrayRecord& arrays) override;
   void round_model(uint64_t round, const ArrayRecord& arrays) override;
   void ended_early(std::string_view reason) override { finished_.reason = reason; }
-  Parallel& parallel() override { return simulation_.parallel(); }
-  bool stop_requested() const override { return simulation_.stop_requested(); }
+  Parallel& parallel() override { return carrier_->parallel(); }
+  bool stop_requested() const override { return carrier_->stop_requested(); }
 
  private:
   double elapsed() const;
@@ -46,7 +46,7 @@ class LocalRun final : public Runtime {
 
   RunSpec spec_;
   Events& events_;
-  Simulation simulation_;
+  std::unique_ptr<Carrier> carrier_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   absl::Mutex saving_;
   uint64_t last_round_ = 0;

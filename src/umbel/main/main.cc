@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "umbel/main/local_run.h"
+#include "umbel/runner/client_process.h"
 
 namespace umbel {
 
@@ -78,26 +79,35 @@ void keep_freed_memory() {
 
 }  // namespace
 
-int run_app(int argc, const char* const* argv, const ServerApp& server, const ClientApp& client) {
-  if (argc != 3 || std::string_view(argv[1]) != "--umbel-run") {
-    std::fprintf(stderr,
-                 "This is a federated app.  Start it with `umbel run` in the app's folder.\n");
+namespace {
+
+// A ClientApp's process at a node.  SIGTERM ends it as any program: the node keeps what counts.
+int run_client(const ClientApp& client) {
+  Result<std::optional<runner::Channel>> channel = runner::Channel::inherited();
+  if (!channel.ok() || !*channel) {
+    std::fprintf(stderr, "--umbel-client: %s\n",
+                 channel.ok() ? "a SuperNode starts this" : message_of(channel.status()).c_str());
     return kExitArguments;
   }
-  ::signal(SIGPIPE, SIG_IGN);
+  return runner::run_client_process(**std::move(channel), client);
+}
+
+// The ServerApp's process: in a simulation, or at a SuperLink if it was given a channel.
+int run_server(const char* spec_path, const ServerApp& server, const ClientApp& client) {
   StopOnSignal::block();
-  keep_freed_memory();
   Events events(events_descriptor());
-  Result<RunSpec> spec = read_run_spec(argv[2]);
-  if (!spec.ok()) {
-    std::fprintf(stderr, "%s\n", message_of(spec.status()).c_str());
-    events.finished(
-        {.status = "failed", .error = message_of(spec.status()), .exit_code = kExitArguments});
+  Result<RunSpec> spec = read_run_spec(spec_path);
+  Result<std::optional<runner::Channel>> channel = runner::Channel::inherited();
+  const Status status = spec.ok() ? channel.status() : spec.status();
+  if (!status.ok()) {
+    std::fprintf(stderr, "%s\n", message_of(status).c_str());
+    events.finished({.status = "failed", .error = message_of(status), .exit_code = kExitArguments});
     return kExitArguments;
   }
+  const MakeCarrier carrier = *channel ? deployed(**std::move(channel)) : simulated(client);
   int code = 0;
   {
-    LocalRun run(*std::move(spec), client, events);
+    LocalRun run(*std::move(spec), carrier, events);
     StopOnSignal stop(run);
     stop.start();
     code = run.run(server);
@@ -108,6 +118,21 @@ int run_app(int argc, const char* const* argv, const ServerApp& server, const Cl
     }
   }
   return code;
+}
+
+}  // namespace
+
+int run_app(int argc, const char* const* argv, const ServerApp& server, const ClientApp& client) {
+  const std::string_view mode = argc > 1 ? argv[1] : "";
+  const bool is_client = argc == 2 && mode == "--umbel-client";
+  if (!is_client && (argc != 3 || mode != "--umbel-run")) {
+    std::fprintf(stderr,
+                 "This is a federated app.  Start it with `umbel run` in the app's folder.\n");
+    return kExitArguments;
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  keep_freed_memory();
+  return is_client ? run_client(client) : run_server(argv[2], server, client);
 }
 
 }  // namespace umbel

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "umbel/app/context.h"
 #include "umbel/app/grid.h"
 #include "umbel/runner/channel.h"
 

@@ -1,16 +1,27 @@
 #include "umbel/simulation/fold_job.h"
 
+#include <algorithm>
+
 namespace umbel {
 
+namespace {
+constexpr std::chrono::duration<double> kDurationMax{1e9};
+}
+
+FoldJob::Clock::duration FoldJob::clock_duration(std::chrono::duration<double> time) {
+  return std::chrono::duration_cast<Clock::duration>(std::min(time, kDurationMax));
+}
+
 FoldJob::FoldJob(VirtualClients& clients, RunId run, MessageId first, Broadcast broadcast,
-                 AggregationPlan plan, size_t lanes)
+                 AggregationPlan plan, Deadline deadline, size_t lanes)
     : clients_(clients),
       metadata_{.run = run,
                 .id = first,
                 .source = kServerNode,
                 .type = broadcast.type,
                 .round = broadcast.round},
-      broadcast_(std::move(broadcast)) {
+      broadcast_(std::move(broadcast)),
+      deadline_(deadline) {
   for (size_t i = 0; i != lanes; ++i) lanes_.push_back(std::make_unique<Lane>(plan));
 }
 
@@ -21,22 +32,28 @@ std::optional<FoldJob::Taken> FoldJob::take(Lane& lane) {
   if (index >= broadcast_.nodes.size()) return std::nullopt;
   lane.client = broadcast_.nodes[index];
   lane.started = Clock::now();
-  return Taken{index, ++lane.turn};
+  return Taken{index, ++lane.turn, lane.started};
 }
 
 bool FoldJob::run(size_t lane_number) {
   Lane& lane = *lanes_[lane_number];
   while (const auto taken = take(lane)) {
-    Metadata metadata = metadata_;
-    metadata.id = MessageId(metadata_.id.value() + taken->index);
-    metadata.destination = NodeId(broadcast_.nodes[taken->index]);
-    if (!fold(lane, *taken, clients_.handle(Message(std::move(metadata), broadcast_.content)))) {
-      return false;
-    }
+    if (!fold(lane, *taken, handle(*taken))) return false;
   }
   absl::MutexLock lock(&lane.mutex);
   if (!lane.closed) lane.fold.flush();
   return true;
+}
+
+Message FoldJob::handle(const Taken& taken) {
+  Metadata metadata = metadata_;
+  metadata.id = MessageId(metadata_.id.value() + taken.index);
+  metadata.destination = NodeId(broadcast_.nodes[taken.index]);
+  const Message message(std::move(metadata), broadcast_.content);
+  if (!broadcast_.wrap_up || !deadline_) return clients_.handle(message);
+  const WrapUp wrap_up(taken.started + clock_duration(*deadline_ - *broadcast_.wrap_up),
+                       taken.started + clock_duration(*deadline_));
+  return clients_.handle(message, &wrap_up);
 }
 
 bool FoldJob::fold(Lane& lane, const Taken& taken, const Message& reply) {

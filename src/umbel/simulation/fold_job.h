@@ -21,9 +21,11 @@ namespace umbel {
 // replies of the clients it runs into a partial aggregate of its own.
 class FoldJob final : public WorkerPool::Job {
  public:
-  using Clock = std::chrono::steady_clock;
+  using Clock = WrapUp::Clock;
   FoldJob(VirtualClients& clients, RunId run, MessageId first, Broadcast broadcast,
-          AggregationPlan plan, size_t lanes);
+          AggregationPlan plan, Deadline deadline, size_t lanes);
+  // As the clock counts, and no longer than it can.
+  static Clock::duration clock_duration(std::chrono::duration<double> time);
 
   bool run(size_t lane) override;
   bool has_work() const override { return !closed_ && next_ < broadcast_.nodes.size(); }
@@ -62,14 +64,17 @@ class FoldJob final : public WorkerPool::Job {
   struct Taken {
     uint64_t index;
     uint64_t turn;
+    Clock::time_point started;
   };
   std::optional<Taken> take(Lane& lane);
+  Message handle(const Taken& taken);
   // False if the lane went to another thread meanwhile.
   bool fold(Lane& lane, const Taken& taken, const Message& reply);
 
   VirtualClients& clients_;
   Metadata metadata_;
   Broadcast broadcast_;
+  Deadline deadline_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::atomic<uint64_t> next_{0};
   std::atomic<uint64_t> done_{0};

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <functional>
 
 #include "umbel/simulation/fold_job.h"
 
@@ -12,14 +11,8 @@ namespace umbel {
 
 namespace {
 
-constexpr size_t kMessagesMax = 100'000;                        // pushed and not yet pulled
 constexpr absl::Duration kLookEvery = absl::Milliseconds(100);  // progress, deadlines
-constexpr std::chrono::duration<double> kDeadlineMax{1e9};
-constexpr std::chrono::seconds kSlowClient{60};  // worth a warning
-
-absl::Time time_limit(const Deadline& deadline) {
-  return deadline ? absl::Now() + absl::Seconds(deadline->count()) : absl::InfiniteFuture();
-}
+constexpr std::chrono::seconds kSlowClient{60};                 // worth a warning
 
 Error stopped() { return Error(absl::CancelledError("the run was stopped")); }
 
@@ -95,21 +88,8 @@ void Simulation::require_running() const {
   }
 }
 
-void Simulation::require_client(uint64_t client) const {
-  if (client < run_.nodes) return;
-  throw Error(invalid_argument("there is no client {}: the federation has clients 0 to {}", client,
-                               run_.nodes - 1));
-}
-
-void Simulation::require_distinct(std::vector<uint64_t> nodes) {
-  if (std::ranges::adjacent_find(nodes, std::ranges::greater_equal()) == nodes.end()) return;
-  std::ranges::sort(nodes);
-  const auto twice = std::ranges::adjacent_find(nodes);
-  if (twice != nodes.end()) throw Error(invalid_argument("client {} is asked twice", *twice));
-}
-
 Message Simulation::make_message(std::string type, NodeId node, RecordDict content) {
-  require_client(node.value());
+  or_throw(check_client(node.value(), run_.nodes));
   Metadata metadata{.run = run_.id,
                     .id = MessageId(next_message_.fetch_add(1)),
                     .source = kServerNode,
@@ -123,14 +103,8 @@ std::vector<MessageId> Simulation::push(std::vector<Message> messages) {
   sent_ = true;
   std::vector<MessageId> ids;
   for (const Message& message : messages) {
-    require_client(message.metadata().destination.value());
+    or_throw(check_client(message.metadata().destination.value(), run_.nodes));
     ids.push_back(message.metadata().id);
-  }
-  if (mailbox_.outstanding() + messages.size() > kMessagesMax) {
-    throw Error(resource_exhausted(
-        "{} messages are under way and {} more were pushed; the limit is {}: pull "
-        "replies first",
-        mailbox_.outstanding(), messages.size(), kMessagesMax));
   }
   or_throw(mailbox_.expect(ids));
   const auto job = std::make_shared<MessageJob>(clients_, mailbox_, std::move(messages), ids);
@@ -161,16 +135,11 @@ void Simulation::forget(std::span<const MessageId> ids) {
 aggregate::FoldResult Simulation::send_and_fold(const Broadcast& broadcast,
                                                 const AggregationPlan& plan, Deadline deadline) {
   require_running();
-  for (const uint64_t node : broadcast.nodes) require_client(node);
-  require_distinct(broadcast.nodes);
-  if (deadline && !(deadline->count() > 0)) {
-    throw Error(
-        invalid_argument("the deadline is {} s, expected a positive number", deadline->count()));
-  }
+  or_throw(check_broadcast(broadcast, run_.nodes, deadline));
   sent_ = true;
   const MessageId first(next_message_.fetch_add(broadcast.nodes.size()));
   const auto job =
-      std::make_shared<FoldJob>(clients_, run_.id, first, broadcast, plan, pool_.lanes());
+      std::make_shared<FoldJob>(clients_, run_.id, first, broadcast, plan, deadline, pool_.lanes());
   pool_.start(job);
   await(*job, deadline);
   if (stop_) {
@@ -188,8 +157,7 @@ void Simulation::await(FoldJob& job, Deadline deadline) {
     if (stop_) return;
     const auto now = FoldJob::Clock::now();
     if (deadline) {
-      const auto allowed =
-          std::chrono::duration_cast<FoldJob::Clock::duration>(std::min(*deadline, kDeadlineMax));
+      const auto allowed = FoldJob::clock_duration(*deadline);
       const std::string late = fmt::format("no reply within {} s", deadline->count());
       for (const size_t lane : job.expire(now - allowed, late)) pool_.relieve(job, lane);
     } else if (const auto busy = job.longest();

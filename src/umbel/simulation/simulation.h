@@ -65,8 +65,6 @@ class Simulation final : public Grid {
   class Workers;
   void await(FoldJob& job, Deadline deadline);
   void require_running() const;
-  void require_client(uint64_t client) const;
-  static void require_distinct(std::vector<uint64_t> nodes);
 
   const Run& run_;
   SimulationOptions options_;

@@ -15,15 +15,10 @@ class VirtualClients {
  public:
   VirtualClients(const ClientApp& app, const Run& run) : app_(app), run_(run) {}
 
-  Message handle(const Message& message) {
+  Message handle(const Message& message, const WrapUp* wrap_up = nullptr) {
     const Metadata& metadata = message.metadata();
     const uint64_t client = metadata.destination.value();
-    // The type tells a client's draws in training from those in evaluation.
-    const uint64_t purpose = derive_seed(run_.seed, metadata.type);
-    // Outside rounds the message's id tells one call from the next.
-    const uint64_t seed = metadata.round ? derive_seed(purpose, {metadata.round, client})
-                                         : derive_seed(purpose, {0, client, metadata.id.value()});
-    Context context(run_, metadata.destination, seed);
+    Context context(run_, metadata.destination, client_seed(run_.seed, metadata), nullptr, wrap_up);
     context.state() = states_.take(client);
     Message reply = app_.handle(message, context);
     states_.put(client, std::move(context.state()));

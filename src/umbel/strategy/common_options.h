@@ -17,7 +17,8 @@
 //                                        that many, which wins
 //   fraction_evaluate, clients_evaluate  who evaluates; by default nobody
 //   weight_key, weight, weight_max       how much a reply counts (FoldOptions)
-//   quorum, deadline, evaluate_every     as in Strategy
+//   quorum, deadline, wrap_up,           as in Strategy
+//   evaluate_every
 #define UMBEL_COMMON_OPTIONS                                   \
   double fraction_train = 1;                                   \
   std::optional<size_t> clients_train = {};                    \
@@ -28,6 +29,7 @@
   double weight_max = std::numeric_limits<double>::infinity(); \
   double quorum = 0;                                           \
   std::optional<std::chrono::duration<double>> deadline = {};  \
+  std::optional<std::chrono::duration<double>> wrap_up = {};   \
   size_t evaluate_every = 1
 
 namespace umbel {
@@ -49,6 +51,7 @@ Strategy strategy_with(std::string name, const Options& options) {
           .client_config = {},
           .quorum = options.quorum,
           .deadline = options.deadline,
+          .wrap_up = options.wrap_up,
           .evaluate_every = options.evaluate_every};
 }
 

@@ -47,6 +47,14 @@ Status require_valid(const Strategy& strategy, uint64_t population) {
   if (strategy.deadline) {
     UMBEL_RETURN_IF_ERROR(require_positive("deadline", strategy.deadline->count()));
   }
+  if (strategy.wrap_up) {
+    UMBEL_RETURN_IF_ERROR(require_positive("wrap_up", strategy.wrap_up->count()));
+    if (!strategy.deadline || *strategy.wrap_up >= *strategy.deadline) {
+      return invalid_argument(
+          "wrap_up = {} s, expected less than the deadline ({})", strategy.wrap_up->count(),
+          strategy.deadline ? fmt::format("{} s", strategy.deadline->count()) : "there is none");
+    }
+  }
   if (strategy.evaluate_every == 0) {
     return invalid_argument("evaluate_every = 0, expected at least 1");
   }

@@ -29,6 +29,9 @@ struct Strategy {
   double quorum = 0;
   // How long a phase waits for replies; none: until all are in.
   std::optional<std::chrono::duration<double>> deadline = {};
+  // How long before the deadline clients are asked to reply with what they have by then, which
+  // those that look at Context::wrap_up() do.  Needs a deadline, and is shorter.
+  std::optional<std::chrono::duration<double>> wrap_up = {};
   // Evaluate after every so many rounds, and after the last one.
   size_t evaluate_every = 1;
 

@@ -1,0 +1,59 @@
+#include "umbel/main/carrier.h"
+
+#include "umbel/runner/hub_grid.h"
+#include "umbel/simulation/simulation.h"
+
+namespace umbel {
+
+namespace {
+
+class SimulationCarrier final : public Carrier {
+ public:
+  SimulationCarrier(const ClientApp& client, const RunSpec& spec, Events& events)
+      : simulation_(client, spec.run,
+                    {.threads = spec.threads,
+                     .progress = [&events](const Progress& p) { events.progress(p); }}) {}
+  Grid& grid() override { return simulation_; }
+  Parallel& parallel() override { return simulation_.parallel(); }
+  void request_stop() override { simulation_.request_stop(); }
+  bool stop_requested() const override { return simulation_.stop_requested(); }
+  bool sent() const override { return simulation_.sent(); }
+  bool shut_down(std::chrono::milliseconds grace) override { return simulation_.shut_down(grace); }
+
+ private:
+  Simulation simulation_;
+};
+
+class HubCarrier final : public Carrier {
+ public:
+  HubCarrier(runner::Channel channel, const RunSpec& spec)
+      : grid_(std::move(channel), spec.run),
+        team_(spec.threads ? spec.threads : available_processors()) {}
+  Grid& grid() override { return grid_; }
+  Parallel& parallel() override { return team_; }
+  void request_stop() override { grid_.request_stop(); }
+  bool stop_requested() const override { return grid_.stop_requested(); }
+  bool sent() const override { return grid_.sent(); }
+  bool shut_down(std::chrono::milliseconds) override { return true; }  // no client code runs here
+
+ private:
+  runner::HubGrid grid_;
+  ThreadTeam team_;
+};
+
+}  // namespace
+
+MakeCarrier simulated(const ClientApp& client) {
+  return [&client](const RunSpec& spec, Events& events) {
+    return std::make_unique<SimulationCarrier>(client, spec, events);
+  };
+}
+
+MakeCarrier deployed(runner::Channel channel) {
+  const auto shared = std::make_shared<runner::Channel>(std::move(channel));
+  return [shared](const RunSpec& spec, Events&) {
+    return std::make_unique<HubCarrier>(std::move(*shared), spec);
+  };
+}
+
+}  // namespace umbel

@@ -148,7 +148,6 @@ class ClientProcess {
   // The next message; nothing once the channel has ended.
   std::optional<Work> next() {
     absl::MutexLock lock(&mutex_);
-    working_.reset();
     const auto awake = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
       return !ended_.ok() || !queue_.empty();
     };
@@ -158,6 +157,11 @@ class ClientProcess {
     queue_.pop_front();
     working_.emplace(work.handle.instruction, work.wrap_up);
     return work;
+  }
+
+  void action_ended() {
+    absl::MutexLock lock(&mutex_);
+    working_.reset();
   }
 
   const Run& run_of() {
@@ -174,6 +178,7 @@ class ClientProcess {
                     &node_config_, work.wrap_up.get());
     context.state() = work.handle.state;
     const Message reply = client_.handle(message, context);
+    action_ended();
     const Status sendable = check(reply, context.state());
     if (sendable.ok()) return send(work, reply, std::move(context.state()));
     return refuse(work, reply, message_of(sendable));
@@ -223,7 +228,7 @@ class ClientProcess {
   absl::Mutex mutex_;
   std::optional<Run> run_ ABSL_GUARDED_BY(mutex_);
   std::deque<Work> queue_ ABSL_GUARDED_BY(mutex_);
-  // The instruction that is being handled.
+  // The instruction whose action is running.
   std::optional<std::pair<uint64_t, std::shared_ptr<WrapUp>>> working_ ABSL_GUARDED_BY(mutex_);
   Status ended_ ABSL_GUARDED_BY(mutex_);  // why the channel is of no use any more
 };

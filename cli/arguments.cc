@@ -46,6 +46,11 @@ struct Parsed {
   StopOptions stop;
   PullOptions pull;
   ReportOptions report;
+  LinkOptions link;
+  SupernodeOptions supernode;
+  AccountOptions account;
+  UpOptions up;
+  PlanOptions plan;
   std::function<CommandOptions()> chosen;
 };
 
@@ -86,7 +91,9 @@ void add_run(CLI::App& app, Parsed& parsed) {
       ->add_option("-c,--run-config", options.run_config,
                    "Overrides of [config]: 'rounds=5 title=\"two words\"'; may be repeated")
       ->allow_extra_args(false);
-  command->add_option("--nodes", options.nodes, "Number of virtual clients")
+  command
+      ->add_option("--nodes", options.nodes,
+                   "Number of virtual clients; on a link: of nodes (default: all)")
       ->transform(whole_number(1, INT64_MAX));
   command->add_option("--seed", options.seed, "The seed of everything random")
       ->transform(whole_number(0, INT64_MAX));
@@ -96,6 +103,13 @@ void add_run(CLI::App& app, Parsed& parsed) {
   command->add_flag("--build,!--no-build", options.build, "Build first (default), or do not");
   command->add_flag("--report,!--no-report", options.report, "Write report.html (default) or not");
   command->add_flag("--curve", options.curve, "Draw the curve also where output is no terminal");
+  command->add_flag("--detach", options.detach, "On a link: start the run and leave it to itself");
+  command->add_flag("--pull,!--no-pull", options.pull,
+                    "On a link: get the artifacts at the end (default) or do not");
+  command
+      ->add_option("--wait", options.wait_seconds,
+                   "On a link: seconds to wait for the nodes (default: 60)")
+      ->transform(whole_number(0, 86'400));
   command->callback([&] { parsed.chosen = [&] { return options; }; });
 }
 
@@ -104,10 +118,12 @@ void add_ls(CLI::App& app, Parsed& parsed) {
   CLI::App* command = add_command(app, parsed, "ls", "List runs, the latest first");
   command->add_option("LINK", options.link, kLink);
   command->add_option("--status", options.status, "Only runs of this status")
-      ->check(CLI::IsMember({"running", "completed", "failed", "stopped"}));
+      ->check(CLI::IsMember(
+          {"queued", "starting", "running", "completed", "failed", "stopped", "detached"}));
   command->add_option("--app", options.app, "Only runs of this app");
   command->add_option("--limit", options.limit, "At most so many; 0: all (default: 20)")
       ->transform(whole_number(0, INT64_MAX));
+  command->add_flag("--watch", options.watch, "On a link: show it anew as the runs go on");
   command->callback([&] { parsed.chosen = [&] { return options; }; });
 }
 
@@ -136,6 +152,104 @@ void add_commands_of_runs(CLI::App& app, Parsed& parsed) {
   CLI::App* report = add_of_run(app, parsed, parsed.report, "report", "Write a run's HTML page");
   report->add_option("-o,--output", parsed.report.output,
                      "The file (default: in the run's folder)");
+}
+
+// A command of its own beneath another: `umbel link add`.
+template <class Options>
+CLI::App* add_change(CLI::App* above, Parsed& parsed, Options& options, Change change,
+                     const char* name, const char* text) {
+  CLI::App* command = add_command(*above, parsed, name, text);
+  command->callback([&, change] {
+    options.change = change;
+    parsed.chosen = [&] { return options; };
+  });
+  return command;
+}
+
+void add_link_commands(CLI::App& app, Parsed& parsed) {
+  LinkOptions& options = parsed.link;
+  CLI::App* above = app.add_subcommand("link", "Where the hubs are that runs can go to");
+  above->require_subcommand(1);
+  CLI::App* add = add_change(above, parsed, options, Change::kAdd, "add", "Add a link profile");
+  add->add_option("NAME", options.name, "Its name: a-z, 0-9 and -")->required();
+  add->add_option("ADDRESS", options.address, "The hub's HOST:PORT")->required();
+  add->add_option("--trust", options.trust,
+                  "sha256:... of the hub's authority, as the hub prints it");
+  add->add_option("--key", options.key, "The private key to log in with (default: the user's)");
+  add->add_flag("--insecure-no-tls", options.plain, "Without TLS: on a loopback interface only");
+  add_change(above, parsed, options, Change::kList, "ls", "List the link profiles");
+  CLI::App* remove =
+      add_change(above, parsed, options, Change::kRemove, "remove", "Remove a link profile");
+  remove->add_option("NAME", options.name, "Its name")->required();
+}
+
+void add_supernode_commands(CLI::App& app, Parsed& parsed) {
+  SupernodeOptions& options = parsed.supernode;
+  CLI::App* above = app.add_subcommand("supernode", "The nodes that a hub knows");
+  above->require_subcommand(1);
+  CLI::App* add = add_change(above, parsed, options, Change::kAdd, "register", "Let a node join");
+  add->add_option("NAME", options.name, "Its name at the hub")->required();
+  add->add_option("KEY", options.key, "Its public key, as umbel-supernode prints it")->required();
+  CLI::App* remove = add_change(above, parsed, options, Change::kRemove, "unregister",
+                                "Take a node's right away, and cut it off");
+  remove->add_option("NAME", options.name, "Its name at the hub")->required();
+  CLI::App* list = add_change(above, parsed, options, Change::kList, "ls", "List the nodes");
+  for (CLI::App* command : {add, remove, list}) {
+    command->add_option("LINK", options.link, "A link profile of config.toml")->required();
+  }
+  add->add_option("--federation", options.federation, "The federation that it belongs to");
+}
+
+void add_account_commands(CLI::App& app, Parsed& parsed) {
+  AccountOptions& options = parsed.account;
+  CLI::App* above = app.add_subcommand("account", "The people that a hub knows");
+  above->require_subcommand(1);
+  CLI::App* add = add_change(above, parsed, options, Change::kAdd, "add", "Add an account");
+  add->add_option("NAME", options.name, "Its name at the hub")->required();
+  add->add_option("KEY", options.key, "Its public key, as `umbel key` prints it")->required();
+  CLI::App* remove =
+      add_change(above, parsed, options, Change::kRemove, "remove", "Remove an account");
+  remove->add_option("NAME", options.name, "Its name at the hub")->required();
+  CLI::App* list = add_change(above, parsed, options, Change::kList, "ls", "List the accounts");
+  for (CLI::App* command : {add, remove, list}) {
+    command->add_option("LINK", options.link, "A link profile of config.toml")->required();
+  }
+  add->add_option("--role", options.role, "user (default) or admin")
+      ->check(CLI::IsMember({"user", "admin"}));
+  add->add_option("--federation", options.federation, "The federation that it belongs to");
+}
+
+void add_up(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(app, parsed, "up", "Run a hub and nodes on this machine, to try");
+  command->add_option("--nodes", parsed.up.nodes, "Number of nodes")
+      ->required()
+      ->transform(whole_number(1, 1000));
+  command->add_option("--port", parsed.up.port, "The hub's port; 0: any (default: 9092)")
+      ->transform(whole_number(0, 65'535));
+  command->callback([&] { parsed.chosen = [&] { return parsed.up; }; });
+}
+
+void add_plan(CLI::App& app, Parsed& parsed) {
+  PlanOptions& options = parsed.plan;
+  CLI::App* command = add_command(app, parsed, "plan", "Predict bytes and minutes of a round");
+  command->add_option("APP", options.app, "An app: its last run here says how large its model is");
+  command->add_option("--model-bytes", options.model_bytes, "Bytes of the model")
+      ->transform(whole_number(1, INT64_MAX / 4));
+  command->add_option("--params", options.params, "Parameters of the model, of 4 bytes each")
+      ->transform(whole_number(1, INT64_MAX / 16));
+  command->add_option("--nodes", options.nodes, "Nodes that train in a round")
+      ->required()
+      ->transform(whole_number(1, 1'000'000));
+  command->add_option("--rounds", options.rounds, "Rounds (default: the app's setting)")
+      ->transform(whole_number(1, 1'000'000'000));
+  command->add_option("--link", options.link_mbit, "Mbit/s of a node's link, each way")
+      ->required()
+      ->check(CLI::Range(1e-6, 1e9));
+  command->add_option("--hub-link", options.hub_mbit, "Mbit/s of the hub's (default: 1000)")
+      ->check(CLI::Range(1e-6, 1e9));
+  command->add_option("--rtt", options.rtt_ms, "Milliseconds of a round trip (default: 0)")
+      ->check(CLI::Range(0.0, 1e6));
+  command->callback([&] { parsed.chosen = [&] { return options; }; });
 }
 
 // The arguments may be wrong before --format is reached: a script that asked for JSON gets it.
@@ -175,6 +289,13 @@ std::variant<Invocation, EndedByArguments> parse_arguments(int count,
   add_run(app, parsed);
   add_ls(app, parsed);
   add_commands_of_runs(app, parsed);
+  add_link_commands(app, parsed);
+  add_supernode_commands(app, parsed);
+  add_account_commands(app, parsed);
+  add_up(app, parsed);
+  add_plan(app, parsed);
+  CLI::App* key = add_command(app, parsed, "key", "Print this user's public key");
+  key->callback([&] { parsed.chosen = [] { return KeyOptions(); }; });
   if (count < 2) return EndedByArguments{Format::kText, kDone, app.help()};
   try {
     app.parse(count, arguments);

@@ -1,8 +1,9 @@
-#include "build_app.h"
-
 #include <nlohmann/json.hpp>
 
+#include "build_app.h"
 #include "commands.h"
+#include "pack_app.h"
+#include "text_format.h"
 
 namespace umbel::cli {
 
@@ -15,7 +16,20 @@ int run_build(const BuildOptions& options, const Output& output) {
   if (signals.first() != 0) return output.fail("stopped", kSignalBase + signals.first());
   if (!program.ok()) return output.fail(program.status());
   if (output.format() == Format::kText) output.say(program->string());
-  output.result({{"app", manifest->name}, {"program", program->string()}});
+  const auto packed = pack_app(app, *manifest, *program);
+  if (!packed.ok()) return output.fail(packed.status());
+  const auto bytes = static_cast<int64_t>(packed->archive.size());
+  if (output.format() == Format::kText) {
+    output.say(packed->path.string());
+    output.say(fmt::format("  {}, sha256 {}\n  publisher's key {}", bytes_text(bytes),
+                           packed->sha256, packed->publisher.text()));
+  }
+  output.result({{"app", manifest->name},
+                 {"program", program->string()},
+                 {"bundle", packed->path.string()},
+                 {"bytes", bytes},
+                 {"sha256", packed->sha256},
+                 {"publisher-key", packed->publisher.text()}});
   return kDone;
 }
 

@@ -16,5 +16,11 @@ int run_log(const LogOptions& options, const Output& output);
 int run_stop(const StopOptions& options, const Output& output);
 int run_pull(const PullOptions& options, const Output& output);
 int run_report(const ReportOptions& options, const Output& output);
+int run_link(const LinkOptions& options, const Output& output);
+int run_key(const KeyOptions& options, const Output& output);
+int run_supernode(const SupernodeOptions& options, const Output& output);
+int run_account(const AccountOptions& options, const Output& output);
+int run_up(const UpOptions& options, const Output& output);
+int run_plan(const PlanOptions& options, const Output& output);
 
 }  // namespace umbel::cli

@@ -26,4 +26,10 @@ ExitCode exit_code_of(const Status& status) {
   }
 }
 
+ExitCode exit_code_on_link(const Status& status) {
+  const bool away = status.code() == absl::StatusCode::kUnavailable ||
+                    status.code() == absl::StatusCode::kCancelled;
+  return away ? kConnection : exit_code_of(status);
+}
+
 }  // namespace umbel::cli

@@ -17,5 +17,7 @@ enum ExitCode : int {
 
 // The exit code that an error's kind stands for.
 ExitCode exit_code_of(const Status& status);
+// The same where a hub was asked: not to reach it, or not to be let in, is kConnection.
+ExitCode exit_code_on_link(const Status& status);
 
 }  // namespace umbel::cli

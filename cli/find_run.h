@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "history.h"
@@ -8,9 +9,11 @@ namespace umbel::cli {
 
 // A run and the history that it is in.
 struct FoundRun {
+  std::shared_ptr<void> folder;  // of a history that is not kept
   History history;
   Run run;
 };
+// On this machine, or, with a link, at its hub.
 Result<FoundRun> find_run(int64_t id, const std::string& link);
 
 }  // namespace umbel::cli

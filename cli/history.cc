@@ -9,7 +9,7 @@ namespace umbel::cli {
 
 namespace {
 
-constexpr int64_t kSchemaVersion = 2;
+constexpr int64_t kSchemaVersion = 3;
 constexpr int64_t kLogLinesSlack = 10'000;  // so that trimming is rare
 
 constexpr const char* kSchema = R"sql(
@@ -54,6 +54,13 @@ ALTER TABLE rounds ADD COLUMN failure_samples TEXT NOT NULL DEFAULT '[]';
 PRAGMA user_version = 2;
 )sql";
 
+// What one of version 2 lacks.
+constexpr const char* kUpgradeToThree = R"sql(
+ALTER TABLE runs ADD COLUMN link TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN link_run INTEGER NOT NULL DEFAULT 0;
+PRAGMA user_version = 3;
+)sql";
+
 Status make_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -86,12 +93,13 @@ Status History::create_tables() {
     return found;
   };
   UMBEL_ASSIGN_OR_RETURN(int64_t found, version());
-  if (found == 0 || found == 1) {
+  if (found >= 0 && found < kSchemaVersion) {
     Transaction transaction(database_);
     UMBEL_RETURN_IF_ERROR(transaction.status());
     UMBEL_ASSIGN_OR_RETURN(found, version());  // another program may have been quicker
     if (found == 0) UMBEL_RETURN_IF_ERROR(database_.execute(kSchema));
     if (found <= 1) UMBEL_RETURN_IF_ERROR(database_.execute(kUpgradeToTwo));
+    if (found <= 2) UMBEL_RETURN_IF_ERROR(database_.execute(kUpgradeToThree));
     UMBEL_RETURN_IF_ERROR(transaction.commit());
     UMBEL_ASSIGN_OR_RETURN(found, version());
   }
@@ -117,18 +125,22 @@ Result<int64_t> History::next_id() {
 Status History::create(Run& run, const std::vector<Setting>& settings) {
   Transaction transaction(database_);
   UMBEL_RETURN_IF_ERROR(transaction.status());
-  UMBEL_ASSIGN_OR_RETURN(const int64_t id, next_id());
+  int64_t id = run.id;
+  if (id == 0) {
+    UMBEL_ASSIGN_OR_RETURN(id, next_id());
+  }
   const std::string folder = folder_of(id).string();
   Statement insert = database_.prepare(
       "INSERT INTO runs (id, app, version, publisher, path, status, error, exit_code, seed, nodes, "
       "threads, started_ms, ended_ms, seconds, rounds_planned, rounds, clients, failures, "
       "failure_reasons, bytes_down, bytes_up, metrics, model_sha256, report, folder, machine, "
-      "log_lines_dropped, pid, start_ticks, boot) VALUES (?, ?, ?, ?, ?, 'running', '', 0, ?, ?, "
-      "?, "
-      "?, 0, 0, 0, 0, 0, 0, '{}', 0, 0, '{}', '', '', ?, ?, 0, ?, ?, ?)");
+      "log_lines_dropped, pid, start_ticks, boot, link, link_run) VALUES (?, ?, ?, ?, ?, "
+      "'running', '', 0, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, '{}', 0, 0, '{}', '', '', ?, ?, 0, ?, ?, ?, "
+      "?, ?)");
   insert.bind(id).bind(run.app).bind(run.version).bind(run.publisher).bind(run.path).bind(run.seed);
   insert.bind(run.nodes).bind(run.threads).bind(run.started_ms).bind(folder).bind(run.machine);
   insert.bind(run.process.pid).bind(run.process.start_ticks).bind(run.process.boot);
+  insert.bind(run.link).bind(run.link_run);
   UMBEL_RETURN_IF_ERROR(insert.run());
   Statement add = database_.prepare("INSERT INTO settings VALUES (?, ?, ?, ?, ?)");
   for (size_t i = 0; i != settings.size(); ++i) {

@@ -29,7 +29,9 @@ struct ProcessIdentity {
 struct Run {
   int64_t id = 0;
   std::string app, version, publisher, path;
-  std::string status = "running";  // running, completed, failed, stopped
+  // running, completed, failed, stopped; on a link also detached: we know no more of it; at a hub
+  // also queued, starting.
+  std::string status = "running";
   std::string error;
   std::string reason;  // why it ended before its planned rounds; "": it did not
   int64_t exit_code = 0;
@@ -44,6 +46,8 @@ struct Run {
   std::string model_sha256, report, folder, machine;
   int64_t log_lines_dropped = 0;
   ProcessIdentity process;
+  std::string link;      // the link that it runs on; "": this machine
+  int64_t link_run = 0;  // its number there
 };
 
 struct LogLine {
@@ -79,7 +83,8 @@ class History {
   // The same, but nothing is created: no history is no value.
   static Result<std::optional<History>> open_existing(const std::filesystem::path& home);
 
-  // Stores a new run with its settings; sets run.id (small, never used twice) and run.folder.
+  // Stores a new run with its settings; sets run.folder and, where it is 0, run.id (small, never
+  // used twice).
   Status create(Run& run, const std::vector<Setting>& settings);
   // Adds `update`, and writes the columns of `run` that change, in one transaction.  Then touches
   // the run's folder: who watches it (IN_ATTRIB) and reads after that sees what was added.

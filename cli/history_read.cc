@@ -11,7 +11,7 @@ constexpr const char* kRunColumns =
     "SELECT id, app, version, publisher, path, status, error, exit_code, seed, nodes, threads, "
     "started_ms, ended_ms, seconds, rounds_planned, rounds, clients, failures, failure_reasons, "
     "bytes_down, bytes_up, metrics, model_sha256, report, folder, machine, log_lines_dropped, "
-    "pid, start_ticks, boot, reason FROM runs ";
+    "pid, start_ticks, boot, reason, link, link_run FROM runs ";
 
 Run run_of(const Statement& row) {
   Run run;
@@ -41,6 +41,8 @@ Run run_of(const Statement& row) {
   run.process.start_ticks = row.integer(column++);
   run.process.boot = row.text(column++);
   run.reason = row.text(column++);
+  run.link = row.text(column++);
+  run.link_run = row.integer(column++);
   return run;
 }
 
@@ -76,8 +78,10 @@ Status History::mark_interrupted() {
   UMBEL_RETURN_IF_ERROR(running.status());
   for (const Run& run : gone) {
     Statement mark = database_.prepare(
-        "UPDATE runs SET status = 'failed', exit_code = 1, error = 'interrupted: the program that "
-        "ran it was killed or the machine went down' WHERE id = ? AND status = 'running'");
+        run.link.empty()
+            ? "UPDATE runs SET status = 'failed', exit_code = 1, error = 'interrupted: the program "
+              "that ran it was killed or the machine went down' WHERE id = ? AND status = 'running'"
+            : "UPDATE runs SET status = 'detached' WHERE id = ? AND status = 'running'");
     UMBEL_RETURN_IF_ERROR(mark.bind(run.id).run());
   }
   return absl::OkStatus();

@@ -235,6 +235,8 @@ TEST_F(HistoryTest, AHistoryOfVersionOneIsBroughtUpToDate) {
     ASSERT_TRUE(database
                     ->execute("ALTER TABLE runs DROP COLUMN reason;"
                               "ALTER TABLE rounds DROP COLUMN failure_samples;"
+                              "ALTER TABLE runs DROP COLUMN link;"
+                              "ALTER TABLE runs DROP COLUMN link_run;"
                               "PRAGMA user_version = 1;")
                     .ok());
   }

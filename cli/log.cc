@@ -7,14 +7,13 @@
 #include "child.h"
 #include "commands.h"
 #include "find_run.h"
+#include "log_hub.h"
 #include "process_identity.h"
 #include "progress.h"
 #include "signal_watch.h"
 #include "text_format.h"
 
 namespace umbel::cli {
-
-namespace {
 
 Json json_of(const LogLine& line) {
   return {{"time", utc_text(line.time_ms)},
@@ -23,6 +22,8 @@ Json json_of(const LogLine& line) {
           {"node", line.node < 0 ? Json(nullptr) : Json(line.node)},
           {"message", line.message}};
 }
+
+namespace {
 
 class LogPrinter {
  public:
@@ -78,7 +79,8 @@ class LogPrinter {
 }  // namespace
 
 int run_log(const LogOptions& options, const Output& output) {
-  auto found = find_run(options.run, options.link);
+  if (!options.link.empty()) return log_at_hub(options, output);
+  auto found = find_run(options.run, "");
   if (!found.ok()) return output.fail(found.status());
   if (const int64_t dropped = found->run.log_lines_dropped; dropped > 0) {
     std::fputs(fmt::format("umbel: of this log the last {} lines are kept; {} went before them\n",

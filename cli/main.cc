@@ -20,6 +20,12 @@ struct Run {
   int operator()(const StopOptions& options) const { return run_stop(options, output); }
   int operator()(const PullOptions& options) const { return run_pull(options, output); }
   int operator()(const ReportOptions& options) const { return run_report(options, output); }
+  int operator()(const LinkOptions& options) const { return run_link(options, output); }
+  int operator()(const KeyOptions& options) const { return run_key(options, output); }
+  int operator()(const SupernodeOptions& options) const { return run_supernode(options, output); }
+  int operator()(const AccountOptions& options) const { return run_account(options, output); }
+  int operator()(const UpOptions& options) const { return run_up(options, output); }
+  int operator()(const PlanOptions& options) const { return run_plan(options, output); }
 };
 
 int run(int count, const char* const* arguments) {

@@ -21,11 +21,13 @@ struct RunOptions {
   std::string app = ".", link;
   std::vector<std::string> run_config;
   std::optional<int64_t> nodes, seed, threads;
-  bool stream = false, build = true, report = true, curve = false;
+  bool stream = false, build = true, report = true, curve = false, pull = true, detach = false;
+  int64_t wait_seconds = 60;  // for so many nodes to connect
 };
 struct LsOptions {
   std::string link, status, app;
   int64_t limit = 20;  // 0 is all
+  bool watch = false;
 };
 struct RoundsOptions {
   int64_t run = 0;
@@ -52,8 +54,35 @@ struct ReportOptions {
   std::string link, output;
 };
 
-using CommandOptions = std::variant<NewOptions, BuildOptions, RunOptions, LsOptions, RoundsOptions,
-                                    LogOptions, StopOptions, PullOptions, ReportOptions>;
+// umbel link, supernode and account: add (register), ls, remove (unregister).
+enum class Change { kAdd, kList, kRemove };
+struct LinkOptions {
+  Change change = Change::kList;
+  std::string name, address, trust, key;
+  bool plain = false;
+};
+struct KeyOptions {};
+struct SupernodeOptions {
+  Change change = Change::kList;
+  std::string name, key, federation, link;
+};
+struct AccountOptions {
+  Change change = Change::kList;
+  std::string name, key, role, federation, link;
+};
+struct UpOptions {
+  int64_t nodes = 0, port = 9092;
+};
+struct PlanOptions {
+  std::string app;
+  std::optional<int64_t> model_bytes, params, nodes, rounds;
+  double link_mbit = 0, hub_mbit = 1000, rtt_ms = 0;
+};
+
+using CommandOptions =
+    std::variant<NewOptions, BuildOptions, RunOptions, LsOptions, RoundsOptions, LogOptions,
+                 StopOptions, PullOptions, ReportOptions, LinkOptions, KeyOptions, SupernodeOptions,
+                 AccountOptions, UpOptions, PlanOptions>;
 
 struct Invocation {
   Format format = Format::kText;

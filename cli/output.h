@@ -25,6 +25,11 @@ class Output {
   // What is wrong, to standard error (and as {"error", "exit-code"}); returns the exit code.
   int fail(const Status& status) const { return fail(message_of(status), exit_code_of(status)); }
   int fail(std::string_view message, int exit_code) const;
+  // `link` is the one that the command was for, or "".
+  int fail_on(const std::string& link, const Status& status) const {
+    return fail(message_of(status),
+                link.empty() ? exit_code_of(status) : exit_code_on_link(status));
+  }
 
  private:
   Format format_;

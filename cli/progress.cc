@@ -91,6 +91,7 @@ void Progress::on_log(const LogLine& line) {
 }
 
 void Progress::say(std::string_view text) {
+  if (quiet_) return;
   clear();
   output_.say(text);
 }

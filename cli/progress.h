@@ -14,6 +14,10 @@ namespace umbel::cli {
 class Progress {
  public:
   Progress(const Output& output, bool stream_log);
+  // Shows nothing at all.
+  struct Quiet {};
+  Progress(const Output& output, Quiet)
+      : output_(output), stream_log_(false), live_(false), quiet_(true) {}
   ~Progress() { clear(); }
   Progress(const Progress&) = delete;
 
@@ -33,7 +37,7 @@ class Progress {
 
   const Output& output_;
   bool stream_log_, live_;
-  bool shown_ = false;
+  bool quiet_ = false, shown_ = false;
   Clock::time_point last_live_, last_round_;
   std::string held_back_;  // the last round's line, if it came too soon to be shown
   ProgressEvent progress_;

@@ -9,6 +9,7 @@
 #include "child.h"
 #include "commands.h"
 #include "find_run.h"
+#include "hub_artifacts.h"
 #include "text_format.h"
 #include "umbel/base/files.h"
 #include "umbel/base/sha256.h"
@@ -49,6 +50,13 @@ Status copy_artifact(const fs::path& from, const fs::path& to, const ArtifactEve
   return target.commit();
 }
 
+Status make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (!error) return absl::OkStatus();
+  return unavailable("{}: cannot make this folder: {}", folder.string(), error.message());
+}
+
 Status check_targets(const std::vector<ArtifactEvent>& artifacts, const fs::path& folder,
                      bool force) {
   for (const ArtifactEvent& artifact : artifacts) {
@@ -69,10 +77,7 @@ Result<std::vector<ArtifactEvent>> pull(FoundRun& found, const fs::path& folder,
                                found.run.status);
   }
   UMBEL_RETURN_IF_ERROR(check_targets(artifacts, folder, force));
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error)
-    return unavailable("{}: cannot make this folder: {}", folder.string(), error.message());
+  UMBEL_RETURN_IF_ERROR(make_folder(folder));
   for (const ArtifactEvent& artifact : artifacts) {
     UMBEL_RETURN_IF_ERROR(copy_artifact(fs::path(found.run.folder) / artifact.name,
                                         folder / artifact.name, artifact));
@@ -80,14 +85,32 @@ Result<std::vector<ArtifactEvent>> pull(FoundRun& found, const fs::path& folder,
   return artifacts;
 }
 
+Result<std::vector<ArtifactEvent>> pull_from_hub(const PullOptions& options,
+                                                 const fs::path& folder) {
+  UMBEL_ASSIGN_OR_RETURN(HubClient client, HubClient::open(options.link));
+  UMBEL_ASSIGN_OR_RETURN(const auto artifacts, client.artifacts(options.run));
+  if (artifacts.empty()) return failed_precondition("run {}: it left no artifacts", options.run);
+  UMBEL_RETURN_IF_ERROR(check_targets(artifacts, folder, options.force));
+  UMBEL_RETURN_IF_ERROR(make_folder(folder));
+  for (const ArtifactEvent& artifact : artifacts) {
+    UMBEL_RETURN_IF_ERROR(pull_artifact(client, options.run, artifact, folder / artifact.name));
+  }
+  return artifacts;
+}
+
+Result<std::vector<ArtifactEvent>> pull_from_here(const PullOptions& options,
+                                                  const fs::path& folder) {
+  UMBEL_ASSIGN_OR_RETURN(FoundRun found, find_run(options.run, ""));
+  return pull(found, folder, options.force);
+}
+
 }  // namespace
 
 int run_pull(const PullOptions& options, const Output& output) {
-  auto found = find_run(options.run, options.link);
-  if (!found.ok()) return output.fail(found.status());
   const fs::path folder = options.to.empty() ? fmt::format("run-{}", options.run) : options.to;
-  const auto artifacts = pull(*found, folder, options.force);
-  if (!artifacts.ok()) return output.fail(artifacts.status());
+  const auto artifacts =
+      options.link.empty() ? pull_from_here(options, folder) : pull_from_hub(options, folder);
+  if (!artifacts.ok()) return output.fail_on(options.link, artifacts.status());
   Json list = Json::array();
   for (const ArtifactEvent& artifact : *artifacts) {
     const std::string path = (folder / artifact.name).string();

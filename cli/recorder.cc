@@ -1,7 +1,9 @@
 #include "recorder.h"
 
 #include <algorithm>
+#include <csignal>
 
+#include "exit_code.h"
 #include "text_format.h"
 #include "umbel/base/text.h"
 
@@ -103,9 +105,14 @@ void RunRecorder::on_output(bool is_error, std::string_view line) {
   changed();
 }
 
+void RunRecorder::on_line(const LogLine& line) {
+  on_log(line);
+  changed();
+}
+
 void RunRecorder::on_log(LogLine line) {
   line.sequence = ++log_sequence_;
-  line.time_ms = now_milliseconds();
+  if (line.time_ms == 0) line.time_ms = now_milliseconds();
   if (line.message.size() > kMessageBytesMax) {
     const size_t left_out = line.message.size() - kMessageBytesMax;
     line.message.resize(kMessageBytesMax);
@@ -171,6 +178,27 @@ void RunRecorder::finish(const Result<AppOutcome>& outcome) {
     run_.exit_code = 1;
   }
   run_.ended_ms = now_milliseconds();
+  write_end();
+}
+
+void RunRecorder::finish(const Run& there, int signal) {
+  run_.status = there.status;
+  run_.error = there.error;
+  run_.nodes = std::max(run_.nodes, there.nodes);
+  run_.rounds = std::max(run_.rounds, there.rounds);
+  run_.exit_code = 0;
+  if (run_.status == "stopped") run_.exit_code = kSignalBase + (signal != 0 ? signal : SIGTERM);
+  if (run_.status == "failed") run_.exit_code = there.exit_code == kBadInput ? kBadInput : kFailed;
+  run_.ended_ms = now_milliseconds();
+  write_end();
+}
+
+void RunRecorder::leave() {
+  run_.status = "detached";
+  write_end();
+}
+
+void RunRecorder::write_end() {
   if (!history_status_.ok()) {  // at least the result, if there is room again
     history_.save(run_, {}).IgnoreError();
   }

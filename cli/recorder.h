@@ -24,6 +24,14 @@ class RunRecorder final : public AppListener {
   // Settles status, error and exit code from how the process ended, and writes the rest.
   void finish(const Result<AppOutcome>& outcome);
 
+  // The same for a run at a hub: from what the hub says became of it, and the signal (or 0) for
+  // which we asked it to stop.
+  void finish(const Run& there, int signal);
+  // The run goes on at its hub without us.
+  void leave();
+  // A line of a log that has its time.
+  void on_line(const LogLine& line);
+
   // What the curve at the end is drawn from.
   const std::vector<RoundEvent>& curve_rounds() const { return curve_rounds_; }
   // The first failure to write history.
@@ -36,6 +44,7 @@ class RunRecorder final : public AppListener {
   void settle(const AppOutcome& outcome);
   void take(const FinishedEvent& finished);
   void changed();
+  void write_end();
   void flush();
 
   History& history_;

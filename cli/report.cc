@@ -8,8 +8,10 @@ namespace umbel::cli {
 
 int run_report(const ReportOptions& options, const Output& output) {
   auto found = find_run(options.run, options.link);
-  if (!found.ok()) return output.fail(found.status());
-  const auto path = write_report(found->history, options.run, options.output);
+  if (!found.ok()) return output.fail_on(options.link, found.status());
+  std::string file = options.output;
+  if (file.empty() && !options.link.empty()) file = fmt::format("run-{}.html", options.run);
+  const auto path = write_report(found->history, options.run, file);
   if (!path.ok()) return output.fail(path.status());
   output.say(*path);
   output.result({{"run-id", options.run}, {"report", *path}});

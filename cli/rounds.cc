@@ -98,7 +98,7 @@ Json json_of_rounds(const std::vector<Round>& rounds) {
 
 int run_rounds(const RoundsOptions& options, const Output& output) {
   auto found = find_run(options.run, options.link);
-  if (!found.ok()) return output.fail(found.status());
+  if (!found.ok()) return output.fail_on(options.link, found.status());
   Result<std::vector<RoundEvent>> events = found->history.rounds(options.run);
   if (!events.ok()) return output.fail(events.status());
   std::vector<Round> rounds;

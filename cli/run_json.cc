@@ -31,22 +31,33 @@ Json json_of(const Run& run) {
           {"bytes-up", run.bytes_up},
           {"started", utc_text(run.started_ms)},
           {"ended", run.ended_ms == 0 ? Json(nullptr) : Json(utc_text(run.ended_ms))},
-          {"folder", run.folder}};
+          {"folder", run.folder},
+          {"link", run.link.empty() ? Json(nullptr) : Json(run.link)},
+          {"link-run-id", run.link.empty() ? Json(nullptr) : Json(run.link_run)}};
 }
 
-std::string spec_json(const Run& run, const std::vector<Setting>& settings) {
+Json json_of(const std::vector<Setting>& settings) {
   Json config = Json::array();
   for (const Setting& setting : settings) {
     config.push_back(
         {{"key", setting.key}, {"value", json_of(setting.value)}, {"origin", setting.origin}});
   }
+  return config;
+}
+
+std::string spec_json(const Run& run, const std::vector<Setting>& settings) {
   const Json app = {{"name", run.app},
                     {"version", run.version},
                     {"publisher", run.publisher},
                     {"path", run.path}};
-  const Json spec = {{"version", 1},       {"run-id", run.id},       {"seed", run.seed},
-                     {"nodes", run.nodes}, {"threads", run.threads}, {"output", run.folder},
-                     {"app", app},         {"run-config", config}};
+  const Json spec = {{"version", 1},
+                     {"run-id", run.id},
+                     {"seed", run.seed},
+                     {"nodes", run.nodes},
+                     {"threads", run.threads},
+                     {"output", run.folder},
+                     {"app", app},
+                     {"run-config", json_of(settings)}};
   return text_of(spec) + "\n";
 }
 

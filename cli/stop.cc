@@ -8,6 +8,7 @@
 #include "child.h"
 #include "commands.h"
 #include "find_run.h"
+#include "hub_client.h"
 #include "process_identity.h"
 #include "run_json.h"
 
@@ -15,7 +16,8 @@ namespace umbel::cli {
 
 namespace {
 
-constexpr int kPatienceMilliseconds = 10'000;  // more than the app's own five seconds
+constexpr int kPatienceMilliseconds = 10'000;         // more than the app's own five seconds
+constexpr auto kPatience = std::chrono::seconds(30);  // of a hub: it waits for its app as well
 
 // Asks the program that runs it to end, and waits until it has.
 Status stop_run(FoundRun& found) {
@@ -40,16 +42,46 @@ Status stop_run(FoundRun& found) {
   return absl::OkStatus();
 }
 
-}  // namespace
+// Asks the hub, and waits for the end of the run's events.
+Result<Run> stop_at_hub(const StopOptions& options) {
+  UMBEL_ASSIGN_OR_RETURN(HubClient client, HubClient::open(options.link));
+  UMBEL_ASSIGN_OR_RETURN(Run run, client.run(options.run));
+  if (!is_under_way(run)) {
+    return failed_precondition("run {}: not running; its status is {}", options.run, run.status);
+  }
+  UMBEL_ASSIGN_OR_RETURN(run, client.stop(options.run));
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  int64_t after = 0;
+  while (is_under_way(run) && std::chrono::steady_clock::now() < deadline) {
+    UMBEL_ASSIGN_OR_RETURN(const auto events,
+                           client.events(options.run, after, std::chrono::seconds(5)));
+    for (const HubEvent& event : events) {
+      after = std::max(after, event.sequence);
+      if (const auto* end = std::get_if<Run>(&event.what)) run = *end;
+    }
+  }
+  if (!is_under_way(run)) return run;
+  return absl::DeadlineExceededError(
+      fmt::format("run {}: has not ended after {} seconds", options.run, kPatience.count()));
+}
 
-int run_stop(const StopOptions& options, const Output& output) {
-  auto found = find_run(options.run, options.link);
-  if (!found.ok()) return output.fail(found.status());
-  if (const Status status = stop_run(*found); !status.ok()) return output.fail(status);
-  const Run& run = found->run;
+int conclude(const Run& run, const Output& output) {
   output.say(fmt::format("run {}: {} after {} rounds", run.id, run.status, run.rounds));
   output.result(json_of(run));
   return kDone;
+}
+
+}  // namespace
+
+int run_stop(const StopOptions& options, const Output& output) {
+  if (!options.link.empty()) {
+    const Result<Run> run = stop_at_hub(options);
+    return run.ok() ? conclude(*run, output) : output.fail_on(options.link, run.status());
+  }
+  auto found = find_run(options.run, options.link);
+  if (!found.ok()) return output.fail(found.status());
+  if (const Status status = stop_run(*found); !status.ok()) return output.fail(status);
+  return conclude(found->run, output);
 }
 
 }  // namespace umbel::cli

@@ -260,6 +260,7 @@ TEST(ClientTest, AServerThatSaysNothingIsGivenUpAfterTheStallTimeout) {
   const auto took = std::chrono::steady_clock::now() - start;
   EXPECT_GE(took, std::chrono::milliseconds(990));
   EXPECT_LT(took, std::chrono::seconds(5));
+  server.server->stop();  // its threads are done with the responder
   Never::kept().reset();
 }
 

@@ -166,7 +166,7 @@ void FleetSession::give_up(const std::string& reason) {
 void FleetSession::closed(const Status& status) {
   session_.reset();
   const bool was_open = stage_ == Stage::kOpen;
-  if (stage_ == Stage::kStopped) return;
+  if (stage_ == Stage::kStopped) return listener_.disconnected(absl::OkStatus());
   stage_ = Stage::kIdle;
   const Status reason = refusal_ ? *refusal_
                         : status.ok()

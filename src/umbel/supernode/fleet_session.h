@@ -24,7 +24,7 @@ class FleetListener {
   // The session is open; Hello listed `held`.
   virtual void connected(const wire::Welcome& welcome, const std::vector<uint64_t>& held) = 0;
   virtual void received(wire::HubFrame frame) = 0;
-  // Of an open session.  Another try follows.
+  // Of an open session; another try follows, unless stop() was called.
   virtual void disconnected(const Status& reason) = 0;
   // There is no session, for this reason; told when it changes.  `final`: trying again will hardly
   // help (the key is not registered, the certificate not trusted); it is tried all the same.

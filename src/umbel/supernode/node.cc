@@ -82,7 +82,7 @@ int Node::Impl::run() {
   });
   loop_.run();
   shown_.connected = false;
-  show_status();
+  write_status_now();
   return exit_code_;
 }
 
@@ -284,6 +284,10 @@ void Node::Impl::show_status() {
     });
   }
   shown_at_ = time;
+  write_status_now();
+}
+
+void Node::Impl::write_status_now() const {
   const Status written = write_status(options_.state / "status.json", status());
   if (!written.ok()) log_warn("status: not written reason=\"{}\"", message_of(written));
 }

@@ -65,6 +65,7 @@ class Node::Impl final : public FleetListener {
   void forget_old_runs();
   void pump();
   void show_status();
+  void write_status_now() const;
   NodeStatus status() const;
   void tick();
   void drain();

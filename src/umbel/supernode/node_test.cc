@@ -407,6 +407,9 @@ TEST_F(NodeTest, AnEndedRunsProcessAndStateGo) {
 
 TEST_F(NodeTest, ADrainingNodeFinishesItsWorkAndEnds) {
   start();
+  ask(assignment(9, "query.count"));
+  hub_.send(wire::Done{9, true, ""});
+  hub_.next<wire::Accept>();
   hub_.send(assignment(1, "query.wait"));
   ASSERT_TRUE(hub_.next<wire::Accept>());
   node_->stop();

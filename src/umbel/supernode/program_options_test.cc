@@ -41,7 +41,7 @@ TEST(ProgramOptions, AMistakeIsNamedWithItsLine) {
     return message_of(apply_config_file(text, "node.toml", options));
   };
   EXPECT_THAT(refusal("[node]\nnaem = \"x\"\n"), HasSubstr("node.toml:2: [node] naem"));
-  EXPECT_THAT(refusal("[node]\nnaem = \"x\"\n"), HasSubstr("name"));
+  EXPECT_THAT(refusal("[node]\nnane = \"x\"\n"), HasSubstr("did you mean \"name\"?"));
   EXPECT_THAT(refusal("[polic]\n"), HasSubstr("node.toml:1: polic"));
   EXPECT_THAT(refusal("[node]\napps-max = \"two\"\n"), HasSubstr("[node] apps-max: cannot be"));
   EXPECT_THAT(refusal("[config]\nt = 2026-01-01\n"), HasSubstr("[config] t"));

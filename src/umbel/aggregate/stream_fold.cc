@@ -65,6 +65,7 @@ struct StreamFold::State {
   bool spoilt ABSL_GUARDED_BY(mutex) = false;  // the sums hold a part of a reply
   bool closed ABSL_GUARDED_BY(mutex) = false;
 
+  bool take_out(Streamed& reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   Status require_at_rest() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   bool is_current(const Streamed& reply) const { return reply.generation == generation; }
   Status add_block(Streamed& reply, size_t b, const std::byte* data);
@@ -157,10 +158,20 @@ Status StreamFold::finish(Streamed& reply) {
 bool StreamFold::drop(Streamed& reply, MessageError error) {
   absl::MutexLock lock(&state_->mutex);
   if (!state_->is_current(reply) || reply.ended) return false;
-  reply.ended = true;
-  --state_->under_way;
   state_->whole.fail(reply.node, std::move(error));
-  state_->spoilt |= reply.added;
+  return state_->take_out(reply);
+}
+
+bool StreamFold::abandon(Streamed& reply) {
+  absl::MutexLock lock(&state_->mutex);
+  if (!state_->is_current(reply) || reply.ended) return false;
+  return state_->take_out(reply);
+}
+
+bool StreamFold::State::take_out(Streamed& reply) {
+  reply.ended = true;
+  --under_way;
+  spoilt |= reply.added;
   return reply.added;
 }
 

@@ -52,6 +52,8 @@ class StreamFold {
   // Gives up on a reply and counts it as failed.  True if the sums hold a part of it: restart()
   // must follow before close().  Nothing happens for a reply that has ended or was forgotten.
   bool drop(Streamed& reply, MessageError error);
+  // The same without a failure: it will come again, from begin() on.
+  bool abandon(Streamed& reply);
   // Empties the sums.  Streamed replies, finished or not, are forgotten: begin() them anew; what is
   // still called for them is FAILED_PRECONDITION.  Returns the nodes of those that had counted.  No
   // add() may be running.

@@ -37,6 +37,25 @@ struct Pending {
 
 namespace {
 
+// RecordDict::byte_size() of the content, arrays and all.
+size_t content_bytes(const wire::ContentHead& head) {
+  size_t bytes = 0;
+  RecordDict rest;
+  for (const auto& [name, part] : head.records) {
+    if (const Layout* layout = std::get_if<Layout>(&part)) {
+      bytes += name.size();
+      for (const ArraySpec& spec : *layout) {
+        bytes += spec.name.size() + 8 * spec.shape.size() + spec.byte_size();
+      }
+    } else if (const MetricRecord* metrics = std::get_if<MetricRecord>(&part)) {
+      rest.append(name, *metrics);
+    } else {
+      rest.append(name, std::get<ConfigRecord>(part));
+    }
+  }
+  return bytes + rest.byte_size();
+}
+
 Result<Message> mapped_message(const wire::Envelope& reply, const SharedBlob& blob) {
   UMBEL_ASSIGN_OR_RETURN(const Buffer bytes, blob.map());
   return wire::to_message(reply, bytes);
@@ -161,7 +180,7 @@ void Collection::node_joined(uint64_t node, const std::set<uint64_t>& holding) {
       absl::MutexLock lock(&pending->mutex);
       ++pending->turn;
       // What it sends next may have other bytes than the part that was folded.
-      if (pending->streamed && pending->offset > 0) torn = true;
+      if (pending->streamed) torn |= fold_->abandon(*pending->streamed);
       pending->streamed.reset();
       pending->offset = 0;
       pending->crc = 0;
@@ -330,7 +349,7 @@ Status Collection::begin_streamed(Pending& pending) {
   UMBEL_ASSIGN_OR_RETURN(
       pending.streamed,
       fold_->begin(NodeId(pending.ask.client), *head.first_layout(), metrics ? *metrics : none,
-                   pending.reply.blob.size, pending.weight));
+                   content_bytes(head), pending.weight));
   pending.offset = 0;
   pending.crc = 0;
   ++pending.turn;

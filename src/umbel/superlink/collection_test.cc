@@ -242,7 +242,7 @@ TEST_F(CollectionTest, BytesThatWereChangedOnTheWayAreRefused) {
   const uint64_t size = size_of_blob();
   ASSERT_TRUE(upload(0, 0, size).ok());
   Buffer blob = wire::blob_of(reply_of(3).content());
-  blob.mutable_bytes()[70'000] ^= std::byte{1};
+  blob.mutable_bytes()[1'200'000] ^= std::byte{1};
   auto begun = collection_->begin_upload(13, 103, 0);
   ASSERT_TRUE(begun.ok());
   EXPECT_EQ((*begun)->take(blob.bytes()).code(), absl::StatusCode::kDataLoss);

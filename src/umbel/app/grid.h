@@ -49,6 +49,11 @@ class Grid {
   // Clients are numbered 0 to node_count() - 1.
   virtual uint64_t node_count() const = 0;
 
+  // The id that the next message gets.  Draws outside rounds depend on it, so a run that goes on
+  // after a crash sets it to what it was.  A Grid without such ids ignores that.
+  virtual MessageId next_message() const { return {}; }
+  virtual void set_next_message(MessageId next) { (void)next; }
+
   // A message for one client, for push().
   virtual Message make_message(std::string type, NodeId node, RecordDict content) = 0;
   // Hands messages over for delivery and returns their ids at once.  One push may have several

@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "umbel/app/checkpoint.h"
+
 namespace umbel {
 
 namespace {
@@ -24,9 +26,19 @@ class Loop {
 
   RoundsResult run(Rounds rounds) {
     const uint64_t before = rounds.round() - 1;
+    identity_ = {rounds.strategy().name,  rounds.strategy().optimizer.describe(),
+                 options_.action,         context_.run_seed(),
+                 grid_.node_count(),      before + 1,
+                 before + options_.rounds};
+    const bool resumed = resume(rounds);
     context_.runtime().rounds_planned(before + options_.rounds);
-    if (options_.evaluate && options_.evaluate_initial) report_initial(rounds.global());
-    while (!rounds.over()) run_round(rounds);
+    if (!resumed && options_.evaluate && options_.evaluate_initial) {
+      report_initial(rounds.global());
+    }
+    while (!rounds.over()) {
+      run_round(rounds);
+      checkpoint(rounds);
+    }
     result_.arrays = rounds.global();
     result_.rounds = rounds.round() - before;
     if (result_.rounds < options_.rounds) context_.runtime().ended_early(result_.stopped_because);
@@ -34,6 +46,40 @@ class Loop {
   }
 
  private:
+  // Goes on from what an earlier process kept of this series, if it did.
+  bool resume(Rounds& rounds) {
+    const auto path = context_.runtime().next_checkpoint();
+    if (!path) return false;
+    file_.emplace(*path);
+    std::optional<CheckpointFile::Kept> kept = or_throw(file_->read());
+    if (!kept) return false;
+    or_throw(annotate(require_same(kept->checkpoint.identity, identity_), path->string()));
+    or_throw(annotate(rounds.restore(std::move(kept->checkpoint.memory)), path->string()));
+    result_.stopped_because = std::move(kept->checkpoint.stopped_because);
+    grid_.set_next_message(kept->checkpoint.next_message);
+    context_.runtime().rounds_resumed(kept->history);
+    for (const RoundReport& report : kept->history) remember(report);
+    result_.history = std::move(kept->history);
+    kept_ = result_.history.size();
+    const uint64_t last = rounds.over() ? rounds.round() : rounds.round() - 1;
+    context_.runtime().round_model(last, rounds.global());
+    return true;
+  }
+
+  void checkpoint(const Rounds& rounds) {
+    if (!file_) return;
+    const Checkpoint checkpoint{identity_, rounds.memory(), result_.stopped_because,
+                                grid_.next_message()};
+    const Status status =
+        file_->write(checkpoint, std::span<const RoundReport>(result_.history).subspan(kept_));
+    if (status.ok()) {
+      kept_ = result_.history.size();
+    } else {
+      context_.log(LogLevel::kWarn,
+                   fmt::format("the checkpoint could not be kept: {}", message_of(status)));
+    }
+  }
+
   void report_initial(const ArrayRecord& model) {
     RoundReport report;
     const auto start = SteadyClock::now();
@@ -98,7 +144,6 @@ class Loop {
       context_.log(LogLevel::kWarn, fmt::format("round {}: client {} failed ({}): {}", ask.round,
                                                 named.node, named.kind, named.reason));
     }
-    if (!report.failure_samples.empty()) example_ = report.failure_samples.front();
     if (fold.failure_count() > kFailuresNamedMax) {
       context_.log(LogLevel::kWarn, fmt::format("round {}: {} more clients failed", ask.round,
                                                 fold.failure_count() - kFailuresNamedMax));
@@ -120,10 +165,15 @@ class Loop {
                               example_->node, example_->kind, example_->reason));
   }
 
+  void remember(const RoundReport& report) {
+    for (const auto& [name, value] : all_metrics(report)) result_.metrics.set(name, value);
+    if (!report.failure_samples.empty()) example_ = report.failure_samples.front();
+  }
+
   void keep(RoundReport report) {
     or_throw(annotate(check_metric_count(report.server),
                       fmt::format("round {}: evaluate", report.round)));
-    for (const auto& [name, value] : all_metrics(report)) result_.metrics.set(name, value);
+    remember(report);
     context_.runtime().round_finished(report);
     result_.history.push_back(std::move(report));
   }
@@ -131,6 +181,9 @@ class Loop {
   Grid& grid_;
   const Context& context_;
   const RoundsOptions& options_;
+  Checkpoint::Identity identity_;
+  std::optional<CheckpointFile> file_;
+  size_t kept_ = 0;  // entries of the history that are in the file
   RoundsResult result_;
   std::optional<RoundReport::Failure> example_;  // the latest failure that was named
 };

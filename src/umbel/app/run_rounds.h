@@ -35,9 +35,15 @@ struct RoundsResult {
 
 // A second call in the same run goes on with the numbers of the rounds.
 //
+// Where the runtime keeps checkpoints (a SuperLink does), each round's model, optimizer state and
+// report are kept, and a program that is started again after a crash goes on after the last
+// finished round: the remaining rounds are the same bit by bit.  Code before and between the calls
+// runs again, so it should not depend on anything but the run.
+//
 // Runs a strategy's rounds on a federation (the loop of strategy/rounds.h) and reports each to the
 // run's history.  umbel::Error for a strategy that does not fit the federation, before anything is
-// sent; ABORTED when rounds fail in a row; CANCELLED when the run is stopped.
+// sent, or a checkpoint of another run; ABORTED when rounds fail in a row; CANCELLED when the run
+// is stopped.
 RoundsResult run_rounds(Grid& grid, const Context& context, const Strategy& strategy,
                         ArrayRecord initial, const RoundsOptions& options);
 

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,6 +69,11 @@ class Runtime {
   // model.safetensors if the app saves none by that name, as model-round-N.safetensors if the run
   // is stopped or fails.
   virtual void round_model(uint64_t round, const ArrayRecord& arrays) = 0;
+  // Where the series of rounds that begins now is kept after each round, for the case of a crash
+  // (app/checkpoint.h); each call is for another series.  Nothing: it is not kept.
+  virtual std::optional<std::filesystem::path> next_checkpoint() { return std::nullopt; }
+  // A series goes on after a crash: these rounds of it were finished before, and reported.
+  virtual void rounds_resumed(std::span<const RoundReport> finished) { (void)finished; }
   // The rounds ended before the planned number, and why.
   virtual void ended_early(std::string_view reason) = 0;
 

@@ -74,6 +74,8 @@ void Events::started(uint64_t nodes, size_t threads) {
 
 void Events::rounds(uint64_t rounds) { write(dump({{"event", "rounds"}, {"rounds", rounds}})); }
 
+void Events::resumed(uint64_t round) { write(dump({{"event", "resumed"}, {"round", round}})); }
+
 void Events::progress(const Progress& progress) {
   write(dump({{"event", "progress"},
               {"round", progress.round},

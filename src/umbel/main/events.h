@@ -34,6 +34,7 @@ class Events {
 
   void started(uint64_t nodes, size_t threads);
   void rounds(uint64_t rounds);
+  void resumed(uint64_t round);
   void progress(const Progress& progress);
   void round(const RoundReport& report, double elapsed);
   void log(LogLevel level, std::optional<NodeId> node, std::string_view message);

@@ -57,6 +57,7 @@ int LocalRun::run(const ServerApp& server) {
   if (finished_.status != "completed") save_model();
   finished_.seconds = elapsed();
   events_.finished(finished_);
+  forget_checkpoints();
   return finished_.exit_code;
 }
 
@@ -95,13 +96,41 @@ void LocalRun::log(LogLevel level, std::optional<NodeId> node, std::string_view 
 
 void LocalRun::rounds_planned(uint64_t rounds) { events_.rounds(rounds); }
 
-void LocalRun::round_finished(const RoundReport& report) {
+void LocalRun::count(const RoundReport& report) {
   if (report.round > 0) ++finished_.rounds;
   last_round_ = std::max(last_round_, report.round);
   finished_.clients += report.clients;
   finished_.failures += report.failures;
   for (const auto& [name, value] : all_metrics(report)) finished_.metrics.set(name, value);
+}
+
+void LocalRun::round_finished(const RoundReport& report) {
+  count(report);
   events_.round(report, elapsed());
+}
+
+std::filesystem::path LocalRun::checkpoint(uint64_t series) const {
+  return std::filesystem::path(spec_.output) / fmt::format(".checkpoint-{}", series);
+}
+
+std::optional<std::filesystem::path> LocalRun::next_checkpoint() {
+  ++series_;
+  return spec_.checkpoints ? std::optional(checkpoint(series_)) : std::nullopt;
+}
+
+void LocalRun::rounds_resumed(std::span<const RoundReport> finished) {
+  for (const RoundReport& report : finished) count(report);
+  events_.resumed(last_round_);
+}
+
+// Once the run is over nobody goes on from them.  No artifact has a name that begins with a dot.
+void LocalRun::forget_checkpoints() {
+  if (!spec_.checkpoints) return;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(spec_.output, ignored)) {
+    if (!entry.path().filename().string().starts_with(".checkpoint-")) continue;
+    std::filesystem::remove(entry.path(), ignored);
+  }
 }
 
 void LocalRun::publish(std::string_view name, const MetricRecord& metrics) {

@@ -35,6 +35,8 @@ class LocalRun final : public Runtime {
   void publish(std::string_view name, const MetricRecord& metrics) override;
   Status save(std::string_view name, const ArrayRecord& arrays) override;
   void round_model(uint64_t round, const ArrayRecord& arrays) override;
+  std::optional<std::filesystem::path> next_checkpoint() override;
+  void rounds_resumed(std::span<const RoundReport> finished) override;
   void ended_early(std::string_view reason) override { finished_.reason = reason; }
   Parallel& parallel() override { return carrier_->parallel(); }
   bool stop_requested() const override { return carrier_->stop_requested(); }
@@ -43,12 +45,16 @@ class LocalRun final : public Runtime {
   double elapsed() const;
   void fail(const Status& status);
   void save_model();
+  void count(const RoundReport& report);
+  std::filesystem::path checkpoint(uint64_t series) const;
+  void forget_checkpoints();
 
   RunSpec spec_;
   Events& events_;
   std::unique_ptr<Carrier> carrier_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   absl::Mutex saving_;
+  uint64_t series_ = 0;  // of rounds, that were begun
   uint64_t last_round_ = 0;
   uint64_t saved_after_ = 0;  // the last finished round when the app saved model.safetensors
   uint64_t model_round_ = 0;  // the last finished round, and its model

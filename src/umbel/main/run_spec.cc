@@ -112,6 +112,12 @@ Result<RunSpec> from_json(const Json& json) {
     return invalid_argument("\"output\": expected the path of a folder");
   }
   spec.output = json["output"].get<std::string>();
+  if (json.contains("checkpoints")) {
+    if (!json["checkpoints"].is_boolean()) {
+      return invalid_argument("\"checkpoints\": expected true or false");
+    }
+    spec.checkpoints = json["checkpoints"].get<bool>();
+  }
   return spec;
 }
 

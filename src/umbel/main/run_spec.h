@@ -11,6 +11,8 @@ struct RunSpec {
   Run run;
   size_t threads = 0;
   std::string output;  // the folder that artifacts go to
+  // Keeps a checkpoint there after every round, and goes on from one that is there.
+  bool checkpoints = false;
 };
 
 // INVALID_ARGUMENT that names the file and the key for anything that is not as

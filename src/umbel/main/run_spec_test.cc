@@ -34,6 +34,9 @@ TEST(RunSpecTest, ReadsEveryFieldAndIgnoresUnknownOnes) {
   EXPECT_EQ(run.run.nodes, 1000u);
   EXPECT_EQ(run.threads, 2u);
   EXPECT_EQ(run.output, "/runs/17");
+  EXPECT_FALSE(run.checkpoints);
+  EXPECT_TRUE(
+      or_throw(parse_run_spec(spec("", ", \"checkpoints\": true"), "spec.json")).checkpoints);
   EXPECT_EQ(run.run.config.integer("rounds"), 3);
   EXPECT_EQ(run.run.config.origin("rounds"), "umbel.toml:9");
   EXPECT_EQ(run.run.config.origin("n"), "");
@@ -81,10 +84,11 @@ TEST(RunSpecTest, NamesFileAndKeyOfWhatIsWrong) {
   EXPECT_THAT(error(spec(R"({"key": "a", "value": 1}, {"key": "a", "value": 2})")),
               HasSubstr("\"run-config\": \"a\" twice"));
   // A key that comes again replaces the first.
-  for (const char* bad : {R"("nodes": 0)", R"("nodes": -1)", R"("nodes": 1.0)", R"("nodes": "1")",
-                          R"("nodes": 9223372036854775808)", R"("threads": 1025)", R"("seed": -1)",
-                          R"("seed": null)", R"("seed": 9223372036854775808)", R"("run-id": true)",
-                          R"("version": 2)", R"("output": 3)", R"("run-config": {})"}) {
+  for (const char* bad :
+       {R"("nodes": 0)", R"("nodes": -1)", R"("nodes": 1.0)", R"("nodes": "1")",
+        R"("nodes": 9223372036854775808)", R"("threads": 1025)", R"("seed": -1)", R"("seed": null)",
+        R"("seed": 9223372036854775808)", R"("run-id": true)", R"("version": 2)", R"("output": 3)",
+        R"("checkpoints": 1)", R"("run-config": {})"}) {
     const std::string key = std::string(bad).substr(0, std::string_view(bad).find(':'));
     EXPECT_THAT(error(spec("", std::string(", ") + bad)), StartsWith("spec.json: " + key)) << bad;
   }

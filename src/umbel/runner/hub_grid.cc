@@ -162,6 +162,9 @@ void HubGrid::State::lose(const Status& status) {
 
 uint64_t HubGrid::node_count() const { return state_->run.nodes; }
 
+MessageId HubGrid::next_message() const { return MessageId(state_->next_message.load()); }
+void HubGrid::set_next_message(MessageId next) { state_->next_message = next.value(); }
+
 Message HubGrid::make_message(std::string type, NodeId node, RecordDict content) {
   or_throw(check_client(node.value(), node_count()));
   Metadata metadata{.run = state_->run.id,

@@ -17,6 +17,8 @@ class HubGrid final : public Grid {
   ~HubGrid() override;
 
   uint64_t node_count() const override;
+  MessageId next_message() const override;
+  void set_next_message(MessageId next) override;
   Message make_message(std::string type, NodeId node, RecordDict content) override;
   std::vector<MessageId> push(std::vector<Message> messages) override;
   std::vector<Message> pull(std::span<const MessageId> ids, Deadline deadline) override;

@@ -42,6 +42,8 @@ class Simulation final : public Grid {
   ~Simulation() override;
 
   uint64_t node_count() const override { return run_.nodes; }
+  MessageId next_message() const override { return MessageId(next_message_.load()); }
+  void set_next_message(MessageId next) override { next_message_ = next.value(); }
   Message make_message(std::string type, NodeId node, RecordDict content) override;
   std::vector<MessageId> push(std::vector<Message> messages) override;
   std::vector<Message> pull(std::span<const MessageId> ids, Deadline deadline) override;

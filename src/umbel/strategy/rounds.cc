@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "umbel/base/check.h"
 #include "umbel/base/rng.h"
 #include "umbel/record/message.h"
 
@@ -107,6 +108,37 @@ Result<std::optional<std::string>> Rounds::round_finished(const MetricRecord& me
   phase_ = Phase::kTrainDue;
   current_ = {};
   return reason;
+}
+
+RoundsMemory Rounds::memory() const {
+  UMBEL_CHECK(phase_ == Phase::kTrainDue || (phase_ == Phase::kOver && failure_.ok()));
+  return {.round = round_,
+          .over = over(),
+          .skipped_in_a_row = skipped_in_a_row_,
+          .stopping = stopping_.memory(),
+          .global = global_,
+          .optimizer = strategy_.optimizer.state()};
+}
+
+Status Rounds::restore(RoundsMemory memory) {
+  UMBEL_RETURN_IF_ERROR(require_phase(Phase::kTrainDue, "restore"));
+  if (memory.round < round_ || memory.round > *stopping_.rules().rounds) {
+    return invalid_argument("round {}, the run has rounds {} to {}", memory.round, round_,
+                            *stopping_.rules().rounds);
+  }
+  if (memory.skipped_in_a_row < 0 || memory.skipped_in_a_row >= kSkippedInARowMax) {
+    return invalid_argument("{} rounds skipped in a row", memory.skipped_in_a_row);
+  }
+  UMBEL_RETURN_IF_ERROR(require_layout(memory.global, global_));
+  ServerOptimizer optimizer = strategy_.optimizer;
+  UMBEL_RETURN_IF_ERROR(optimizer.restore(std::move(memory.optimizer)));
+  UMBEL_RETURN_IF_ERROR(stopping_.restore(std::move(memory.stopping)));
+  strategy_.optimizer = std::move(optimizer);
+  global_ = std::move(memory.global);
+  round_ = memory.round;
+  skipped_in_a_row_ = memory.skipped_in_a_row;
+  if (memory.over) phase_ = Phase::kOver;
+  return absl::OkStatus();
 }
 
 bool Rounds::evaluation_due() const {

@@ -31,6 +31,16 @@ struct Ask {
   std::shared_ptr<const RecordDict> content;
 };
 
+// All that a run remembers between two rounds.
+struct RoundsMemory {
+  uint64_t round = 1;  // the next one, or the last if it is over
+  bool over = false;
+  int skipped_in_a_row = 0;
+  Stopping::Memory stopping = {};
+  ArrayRecord global = {};
+  ArrayRecord optimizer = {};  // ServerOptimizer::state()
+};
+
 // A run that leaves the model as it was so many rounds in a row has failed.
 inline constexpr int kSkippedInARowMax = 3;
 
@@ -50,8 +60,8 @@ inline constexpr int kSkippedInARowMax = 3;
 class Rounds {
  public:
   // INVALID_ARGUMENT if the strategy does not fit the population or the limits make no sense.
-  // To continue a run, hand in the last round's model, a strategy whose optimizer was restored, the
-  // same seed, and limits.first_round: the remaining rounds are the same bit by bit.
+  // To continue a run under other limits, hand in the last round's model, a strategy whose
+  // optimizer was restored, the same seed, and limits.first_round.
   static Result<Rounds> make(Strategy strategy, ArrayRecord initial, uint64_t population,
                              uint64_t seed, RunLimits limits);
 
@@ -69,6 +79,14 @@ class Rounds {
   // over, or nothing if there is another round.  An error other than FAILED_PRECONDITION ends the
   // run as failed: ABORTED after kSkippedInARowMax skipped rounds, or Stopping's error.
   Result<std::optional<std::string>> round_finished(const MetricRecord& metrics);
+
+  // Between rounds, or at the end of a run that did not fail: what another process needs to go on,
+  // with the same strategy, population, seed and limits.  The remaining rounds are then the same
+  // bit by bit.
+  RoundsMemory memory() const;
+  // For rounds that make() has just made.  INVALID_ARGUMENT, and nothing changed, if it cannot be
+  // the memory of this run: another layout, optimizer, other rules, a round outside the limits.
+  Status restore(RoundsMemory memory);
 
   bool over() const { return phase_ == Phase::kOver; }
   const Status& failure() const { return failure_; }  // OK unless the run failed

@@ -1,5 +1,6 @@
 #include "umbel/strategy/stopping.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -49,6 +50,23 @@ std::vector<std::string> names(const MetricRecord& metrics) {
 Stopping::Stopping(StopRules rules) : rules_(std::move(rules)), best_(rules_.plateaus.size()) {
   for (const Target& target : rules_.targets) unseen_.push_back(target.metric);
   for (const Plateau& plateau : rules_.plateaus) unseen_.push_back(plateau.metric);
+}
+
+Status Stopping::restore(Memory memory) {
+  if (memory.best.size() != rules_.plateaus.size()) {
+    return invalid_argument("stopping: the memory of {} plateaus, the rules have {}",
+                            memory.best.size(), rules_.plateaus.size());
+  }
+  const auto known = [this](const std::string& name) {
+    return std::ranges::any_of(rules_.targets, [&](const auto& t) { return t.metric == name; }) ||
+           std::ranges::any_of(rules_.plateaus, [&](const auto& p) { return p.metric == name; });
+  };
+  for (const std::string& name : memory.unseen) {
+    if (!known(name)) return invalid_argument("stopping: no rule is about \"{}\"", escaped(name));
+  }
+  best_ = std::move(memory.best);
+  unseen_ = std::move(memory.unseen);
+  return absl::OkStatus();
 }
 
 Status Stopping::validate() const {

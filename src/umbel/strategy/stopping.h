@@ -56,12 +56,23 @@ class Stopping {
 
   const StopRules& rules() const { return rules_; }
 
- private:
+  // What it remembers of the rounds so far, to go on from in another process.
   struct Best {
     std::optional<double> value;
     uint64_t round = 0;
     size_t stale = 0;  // measurements since
+    friend bool operator==(const Best&, const Best&) = default;
   };
+  struct Memory {
+    std::vector<Best> best;           // of rules().plateaus
+    std::vector<std::string> unseen;  // metrics of rules that no round had yet
+    friend bool operator==(const Memory&, const Memory&) = default;
+  };
+  Memory memory() const { return {best_, unseen_}; }
+  // INVALID_ARGUMENT, and nothing changed, if it cannot be the memory of these rules.
+  Status restore(Memory memory);
+
+ private:
   // The reason to stop by rules_.plateaus[index] after a measurement, or nothing.
   std::optional<std::string> measure(size_t index, uint64_t round, double value);
 

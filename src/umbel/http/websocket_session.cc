@@ -202,6 +202,9 @@ void WebSocketSession::say_goodbye(const std::string& reason) {
 }
 
 void WebSocketSession::set_message_max(size_t bytes) {
+  // Under the lock: nothing is given to the strand once the session has ended.
+  const absl::MutexLock lock(&mutex_);
+  if (closing_) return;
   asio::dispatch(strand_, [self = shared_from_this(), bytes] {
     self->message_max_ = bytes;
     if (self->socket_ != nullptr) self->socket_->websocket.read_message_max(bytes);

@@ -240,7 +240,8 @@ TEST_F(CheckpointTest, ACheckpointOfAnotherRunIsRefusedByName) {
     }
     return std::string("none");
   };
-  EXPECT_THAT(refusal(fed_adam(), options(5)), HasSubstr("strategy fed-avg, this run has fed-adam"));
+  EXPECT_THAT(refusal(fed_adam(), options(5)),
+              HasSubstr("strategy fed-avg, this run has fed-adam"));
   EXPECT_THAT(refusal(fed_avg(), options(6)), HasSubstr("last round 5, this run has 6"));
   EXPECT_THAT(refusal(fed_avg(), options(5), {{"w", Array::of<float>({1})}}),
               HasSubstr("array \"w\": float32[5], the round expects float32[1]"));

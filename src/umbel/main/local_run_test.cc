@@ -202,6 +202,57 @@ TEST_F(LocalRunTest, AFolderThatCannotBeWrittenFailsTheRun) {
   EXPECT_THAT(finished["error"].get<std::string>(), HasSubstr("absent"));
 }
 
+TEST_F(LocalRunTest, AProgramThatIsStartedAgainGoesOnAndCountsAllItsRounds) {
+  spec.checkpoints = true;
+  const auto main = [](bool crash) {
+    return [crash](Grid& g, Context& c) {
+      rounds(g, c, 2);
+      RoundsOptions options{.rounds = 3};
+      options.evaluate = [crash](uint64_t round, const ArrayRecord&) {
+        if (crash && round == 5) std::_Exit(9);
+        return MetricRecord{{"round", round}};
+      };
+      run_rounds(g, c, fed_avg(), {{"w", Array::of<float>({1, 2})}}, options);
+    };
+  };
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  // The child makes a folder of its own first; it is told this one.
+  if (const char* told = std::getenv("UMBEL_TEST_FOLDER")) spec.output = told;
+  ::setenv("UMBEL_TEST_FOLDER", spec.output.c_str(), 1);
+  EXPECT_EXIT(
+      {
+        Events events(-1);
+        LocalRun run(spec, client, events);
+        run.run(ServerApp().main(main(true)));
+      },
+      ::testing::ExitedWithCode(9), "");
+  ::unsetenv("UMBEL_TEST_FOLDER");
+  EXPECT_TRUE(std::filesystem::exists(folder / ".checkpoint-1"));
+  const Json finished = last(main(false), 0);
+  EXPECT_EQ(finished["rounds"], 5);
+  EXPECT_EQ(finished["clients"], 30);
+  EXPECT_EQ(finished["metrics"]["round"], 5);
+  std::vector<std::string> told;
+  for (const Json& event : events_written()) {
+    if (event["event"] == "resumed" || event["event"] == "round") {
+      told.push_back(event["event"].get<std::string>() + event["round"].dump());
+    }
+  }
+  EXPECT_EQ(told, (std::vector<std::string>{"resumed2", "resumed4", "round5"}));
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    EXPECT_FALSE(entry.path().filename().string().starts_with(".checkpoint")) << entry.path();
+  }
+}
+
+TEST_F(LocalRunTest, WithoutCheckpointsNoneAreKept) {
+  (void)last(
+      [this](Grid& g, Context& c) {
+        rounds(g, c, 2);
+        EXPECT_FALSE(std::filesystem::exists(folder / ".checkpoint-1"));
+      },
+      0);
+}
+
 TEST_F(LocalRunTest, EventsAreJsonWhateverTheAppSays) {
   Events events(::fileno(file));
   events.log(LogLevel::kWarn, NodeId(4), "bad \xff utf-8 \"quoted\"\n\x01");

@@ -141,6 +141,43 @@ TEST_F(SimulationTest, ADeadlineIsEachClientsOwn) {
 }
 
 // Replies that come just as they are given up: whoever wins, each client counts once.
+TEST_F(SimulationTest, AWrapUpIsEachClientsOwnAndPartialRepliesCountByWhatTheyDid) {
+  app.train([](const Message& m, Context& c) {
+    EXPECT_FALSE(c.wrap_up());
+    EXPECT_FALSE(c.time_left());
+    while (!c.wrap_up()) std::this_thread::yield();
+    const auto left = c.time_left();
+    EXPECT_TRUE(left && left->count() > 0 && *left <= std::chrono::seconds(600));
+    const auto k = static_cast<int64_t>(c.partition_id());
+    return m.reply({{"w", Array::of<float>({1, 1})}},
+                   {{"num-examples", k + 1}, {"work-done", k == 0 ? 0.25 : 0.75}});
+  });
+  Simulation& grid = start(1);  // the second client starts once the first has ended
+  Broadcast hasty = broadcast({0, 1});
+  hasty.wrap_up = std::chrono::duration<double>(600 - 0.005);
+  const auto result = grid.send_and_fold(hasty, plan(), std::chrono::seconds(600));
+  EXPECT_EQ(result.replies, 2u);
+  EXPECT_DOUBLE_EQ(result.metrics.real("work-done"), (1 * 0.25 + 2 * 0.75) / 3);
+}
+
+TEST_F(SimulationTest, WithoutAWrapUpNobodyIsAskedForOne) {
+  app.train([](const Message& m, Context& c) {
+    EXPECT_FALSE(c.wrap_up());
+    return trained(m, 1);
+  });
+  EXPECT_EQ(start(2).send_and_fold(broadcast({0, 1}), plan(), std::chrono::seconds(600)).replies,
+            2u);
+}
+
+TEST_F(SimulationTest, AWrapUpOutsideTheDeadlineIsRefused) {
+  Simulation& grid = start(1);
+  Broadcast hasty = broadcast({0});
+  hasty.wrap_up = std::chrono::seconds(2);
+  EXPECT_THROW(grid.send_and_fold(hasty, plan(), std::chrono::seconds(2)), Error);
+  EXPECT_THROW(grid.send_and_fold(hasty, plan(), {}), Error);
+  EXPECT_FALSE(grid.sent());
+}
+
 TEST_F(SimulationTest, RepliesAtTheVeryDeadlineCountOnceOrFail) {
   app.train([&](const Message& m, Context& c) {
     const auto end =

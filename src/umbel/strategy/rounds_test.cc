@@ -261,6 +261,77 @@ TEST(Rounds, AContinuedRunGivesTheSameBits) {
   EXPECT_EQ(rest.round(), 6u);
 }
 
+TEST(Rounds, MemoryCarriesARunIntoAnotherProcess) {
+  const RunLimits limits{.rounds = 6, .plateaus = {{"loss", 3, 0, Better::kLower}}};
+  const Strategy strategy = fed_adam({.clients_train = 4});
+  const auto metrics = [](int round) { return MetricRecord{{"loss", round < 3 ? 9 - round : 8}}; };
+  Rounds whole = make(strategy, limits, 3);
+  for (int before = 0; !whole.over(); ++before) {
+    SCOPED_TRACE(before);
+    Rounds there = make(strategy, limits, 3);
+    or_throw(there.restore(whole.memory()));
+    Rounds here = whole;
+    for (int round = before + 1; !here.over(); ++round) {
+      EXPECT_EQ(there.round(), here.round());
+      EXPECT_EQ(play(there, 1.0 / round, metrics(round)), play(here, 1.0 / round, metrics(round)));
+      EXPECT_EQ(there.global(), here.global());
+    }
+    EXPECT_TRUE(there.over());
+    (void)play(whole, 1.0 / (before + 1), metrics(before + 1));
+  }
+  EXPECT_EQ(whole.round(), 5u);  // the plateau
+  Rounds over = make(strategy, limits, 3);
+  or_throw(over.restore(whole.memory()));
+  EXPECT_TRUE(over.over());
+  EXPECT_EQ(over.global(), whole.global());
+}
+
+TEST(Rounds, SkippedRoundsAreRememberedInTheMemory) {
+  Rounds rounds = make(fed_avg(), {.rounds = 9});
+  for (int i = 0; i != kSkippedInARowMax - 1; ++i) {
+    (void)next(rounds);
+    or_throw(rounds.train_done({.failures = kPopulation}));
+    or_throw(rounds.round_finished({}));
+  }
+  Rounds there = make(fed_avg(), {.rounds = 9});
+  or_throw(there.restore(rounds.memory()));
+  (void)next(there);
+  or_throw(there.train_done({.failures = kPopulation}));
+  EXPECT_EQ(there.round_finished({}).status().code(), absl::StatusCode::kAborted);
+}
+
+TEST(Rounds, AnotherRunsMemoryIsRefusedAndChangesNothing) {
+  const RunLimits limits{.rounds = 4, .first_round = 2};
+  const auto refusal = [&](auto spoil) {
+    Rounds source = make(fed_adam(), limits, 3);
+    (void)play(source, 1);
+    RoundsMemory memory = source.memory();
+    spoil(memory);
+    Rounds rounds = make(fed_adam(), limits, 3);
+    const Status status = rounds.restore(std::move(memory));
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(rounds.round(), 2u);
+    EXPECT_EQ(rounds.global(), model(3));
+    EXPECT_TRUE(rounds.strategy().optimizer.state().empty());
+    return message_of(status);
+  };
+  EXPECT_EQ(refusal([](RoundsMemory& m) { m.round = 1; }), "round 1, the run has rounds 2 to 4");
+  EXPECT_EQ(refusal([](RoundsMemory& m) { m.round = 5; }), "round 5, the run has rounds 2 to 4");
+  EXPECT_EQ(refusal([](RoundsMemory& m) { m.skipped_in_a_row = 3; }), "3 rounds skipped in a row");
+  EXPECT_NE(refusal([](RoundsMemory& m) { m.global = {}; }).find("array \"w\" is missing"),
+            std::string::npos);
+  EXPECT_NE(refusal([](RoundsMemory& m) { m.optimizer.set("x", Array()); }).find("optimizer state"),
+            std::string::npos);
+  EXPECT_NE(refusal([](RoundsMemory& m) { m.stopping.best.resize(1); }).find("1 plateaus"),
+            std::string::npos);
+  EXPECT_NE(refusal([](RoundsMemory& m) { m.stopping.unseen = {"x"}; }).find("no rule is about"),
+            std::string::npos);
+  Rounds begun = make(fed_adam(), limits, 3);
+  const RoundsMemory memory = begun.memory();
+  (void)next(begun);
+  EXPECT_EQ(begun.restore(memory).code(), absl::StatusCode::kFailedPrecondition);
+}
+
 TEST(Rounds, MakeRefusesWhatCouldNotRun) {
   EXPECT_EQ(make_error(fed_avg({.clients_train = 101}), {.rounds = 1}),
             "strategy fed-avg: train: sampler: count 101 of a population of 100: ask fewer "

@@ -63,12 +63,14 @@ TEST(Strategy, OptionsArriveInTheStrategy) {
                .weight_max = 50,
                .quorum = 0.75,
                .deadline = std::chrono::seconds(30),
+               .wrap_up = std::chrono::seconds(5),
                .evaluate_every = 5});
   EXPECT_EQ(strategy.fold.weight_key, "num-samples");
   EXPECT_EQ(strategy.fold.weight({{"n", 4}}), 8);
   EXPECT_EQ(strategy.fold.weight_max, 50);
   EXPECT_EQ(strategy.quorum, 0.75);
   EXPECT_EQ(strategy.deadline->count(), 30);
+  EXPECT_EQ(strategy.wrap_up->count(), 5);
   EXPECT_EQ(strategy.evaluate_every, 5u);
 }
 
@@ -116,6 +118,14 @@ TEST(Strategy, ValidateNamesStrategyFieldAndValue) {
             "strategy fed-avg: weight_max = 0, expected above 0");
   EXPECT_EQ(error(fed_avg({.quorum = 1.5})),
             "strategy fed-avg: quorum = 1.5, expected a share from 0 to 1");
+  EXPECT_EQ(error(fed_avg({.wrap_up = std::chrono::seconds(1)})),
+            "strategy fed-avg: wrap_up = 1 s, expected less than the deadline (there is none)");
+  EXPECT_EQ(
+      error(fed_avg({.deadline = std::chrono::seconds(2), .wrap_up = std::chrono::seconds(2)})),
+      "strategy fed-avg: wrap_up = 2 s, expected less than the deadline (2 s)");
+  EXPECT_EQ(
+      error(fed_avg({.deadline = std::chrono::seconds(2), .wrap_up = std::chrono::seconds(0)})),
+      "strategy fed-avg: wrap_up = 0, expected a finite number above 0");
   EXPECT_EQ(error(fed_avg({.deadline = std::chrono::seconds(0)})),
             "strategy fed-avg: deadline = 0, expected a finite number above 0");
   EXPECT_EQ(error(fed_avg({.evaluate_every = 0})),

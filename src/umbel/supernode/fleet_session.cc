@@ -13,7 +13,8 @@ namespace umbel::supernode {
 namespace {
 
 constexpr std::chrono::seconds kHandshakeMax{15};
-constexpr std::chrono::seconds kRefusedWait{30};
+// After a refusal: soon at first, since a node is often started just before it is registered.
+constexpr std::chrono::seconds kRefusedSoonWait{2}, kRefusedWait{30};
 // A session that lasted this long was a good one: the next tries come quickly again.
 constexpr std::chrono::seconds kGoodSession{10};
 // Frames that were received and not looked at yet.
@@ -186,7 +187,9 @@ void FleetSession::closed(const Status& status) {
   if (stage_ == Stage::kStopped) return;  // the listener may have had enough
   const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(now - lost_at_);
   const auto wait = backoff_.next(since);
-  retry_in(refusal_ ? std::max<std::chrono::milliseconds>(wait, kRefusedWait) : wait);
+  const std::chrono::milliseconds refused =
+      since < Backoff::kSoon ? kRefusedSoonWait : kRefusedWait;
+  retry_in(refusal_ ? std::max(wait, refused) : wait);
 }
 
 void FleetSession::retry_in(std::chrono::milliseconds wait) {

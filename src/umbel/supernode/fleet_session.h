@@ -32,7 +32,8 @@ class FleetListener {
 };
 
 // A node's one session with its hub: connects, proves who the node is (docs/protocol.md), and
-// connects again whenever it has ended (Backoff; half a minute after a refusal).  On the loop's
+// connects again whenever it has ended (Backoff; after a refusal, 2 s in the first minute,
+// half a minute later).  On the loop's
 // thread, but for the constructor.  The loop must outlive it, and not run when it goes.
 class FleetSession {
  public:

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <unordered_set>
 
 #include "umbel/wire/fleet.h"
 #include "umbel/wire/scan.h"
@@ -57,6 +59,17 @@ Result<Envelope> parse_envelope(const v1::Envelope& in, Blobs blobs);
 void put(const RunInfo& run, v1::RunInfo& out);
 Result<RunInfo> parse_run(const v1::RunInfo& in);
 
+// Names within one record: short, and each once.  They outlive this object.
+class Names {
+ public:
+  Status add(std::string_view name);
+
+ private:
+  std::unordered_set<std::string_view> seen_;
+};
+// The status with `"name": ` in front, unless it is OK.
+Status at_name(const Status& status, std::string_view name);
+Status require_count(std::string_view what, uint64_t count, uint64_t most);
 Status require_short(std::string_view field, std::string_view text, size_t bytes_max);
 // A time to go: 0 or more, not NaN.
 Status require_seconds(std::string_view field, double seconds);

@@ -11,6 +11,10 @@ LAYERS = {
     "record": "umbel_layer(record BELOW base PRIVATE umbel_zip)",
     "kernel": "umbel_layer(kernel BELOW base)",
     "aggregate": "umbel_layer(aggregate\n  BELOW record kernel)",
+    "toml": "umbel_layer(toml BELOW record)",
+    "sqlite": "umbel_layer(sqlite BELOW base)",
+    "http": "umbel_layer(http BELOW base)",
+    "bundle": "umbel_layer(bundle BELOW base)",
 }
 
 

@@ -1,0 +1,2 @@
+from checks import Suite
+suite = Suite()

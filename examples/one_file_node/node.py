@@ -442,19 +442,18 @@ class Node:
 
     def run(self):
         """Joins the hub, again and again, until refused (2) or drained (0)."""
-        tries = 0
+        self.tries = 0
         while not self.over:
             try:
                 self.converse(WebSocket(self.hub))
-                tries = 0
             except PermissionError as refusal:
                 print(f"node: refused: {refusal}", file=sys.stderr, flush=True)
                 return 2
             except (OSError, ValueError) as error:
                 print(f"node: no session: {error}", file=sys.stderr, flush=True)
-                tries += 1
             if not self.over:
-                time.sleep(min(3, 0.1 * 2 ** min(tries, 10)) * random.uniform(0.5, 1))
+                time.sleep(min(3, 0.1 * 2 ** min(self.tries, 10)) * random.uniform(0.5, 1))
+                self.tries += 1
         return 0
 
     def converse(self, session):
@@ -482,6 +481,7 @@ class Node:
         session.send(encode("NodeFrame", {"proof": {"signature": sign(self.seed, text)}}))
         welcome = self.expect(session, "welcome")
         print(f"node: joined as {welcome['name']}", flush=True)
+        self.tries = 0
         with self.lock:
             self.session, self.token, self.inline_max = session, welcome["token"], welcome["inline_bytes_max"]
             for instruction in set(holding) - set(welcome["keep"]):

@@ -60,6 +60,7 @@ class Suite:
                 verdict, why = "FAIL", f"{type(error).__name__}: {error}"
                 if not isinstance(error, Wrong):
                     traceback.print_exc(file=sys.stderr)
+                kit.start_afresh()
             counts[verdict] += 1
             print(f"{verdict}  {name}  {time.monotonic() - start:.2f} s" + (f"  {why}" if why else ""), flush=True)
         print(f"{counts['PASS']} passed, {counts['FAIL']} failed, {counts['SKIP']} skipped", flush=True)

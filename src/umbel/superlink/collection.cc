@@ -519,7 +519,11 @@ void Collection::settle(const std::shared_ptr<Pending>& pending, bool counted, b
     if (pending->stage >= Stage::kKept) return;
     pending->stage = keep ? Stage::kKept : Stage::kOver;
     pending->claimed = false;
-    if (counted) decision_.counted.push_back(pending->ask.client);
+    if (counted) {
+      decision_.counted.push_back(pending->ask.client);
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started_;
+      if (fold_) reply_seconds_.push_back(took.count());
+    }
     complete = --open_ == 0 && !ended_;
     if (!keep && !options_.folds) pending_.erase(pending->ask.instruction);
   }
@@ -703,6 +707,11 @@ Result<aggregate::FoldResult> Collection::close(const aggregate::StreamFold::Tak
 DecisionRecord Collection::decision() const {
   absl::MutexLock lock(&mutex_);
   return decision_;
+}
+
+std::vector<double> Collection::reply_seconds() const {
+  absl::MutexLock lock(&mutex_);
+  return reply_seconds_;
 }
 
 bool Collection::is_idle() const {

@@ -3,6 +3,7 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -120,6 +121,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   const Layout* layout() const { return options_.layout.get(); }
   DecisionRecord decision() const;
   bool is_idle() const;  // nothing is out
+  // How long the replies that counted took, from the first message to the last byte; in no order.
+  std::vector<double> reply_seconds() const;
 
  private:
   wire::Assign assign_of(const Pending& pending) const;
@@ -153,6 +156,8 @@ class Collection : public std::enable_shared_from_this<Collection> {
   uint64_t open_ ABSL_GUARDED_BY(mutex_) = 0;                                     // not settled
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   DecisionRecord decision_ ABSL_GUARDED_BY(mutex_);
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::vector<double> reply_seconds_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace umbel::superlink

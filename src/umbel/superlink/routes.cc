@@ -103,9 +103,10 @@ class EventsCall final : public http::Call {
         answer();
       });
     }
+    // Not in the call that wakes us: whoever adds an event may hold what the answer needs.
     held->wait = log_->wait(after_, [answer, held, &timers = timers_] {
       timers.cancel(held->timer);
-      answer();
+      timers.after(std::chrono::seconds(0), answer);
     });
     if (wait_ <= 0) {
       log_->cancel(held->wait);

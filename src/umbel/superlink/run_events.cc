@@ -13,6 +13,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kDepthMax = 16;
+constexpr size_t kRepliesKept = 100'000;
 
 bool shallow(int depth, Json::parse_event_t, Json&) { return depth <= static_cast<int>(kDepthMax); }
 
@@ -61,6 +62,7 @@ Status RunEvents::take(std::string_view line, bool keep) {
                             escaped(line.substr(0, 100)));
   }
   const std::string kind = text_in(json, "event");
+  std::string delivery;
   {
     absl::MutexLock lock(&mutex_);
     if (finished_) return invalid_argument("an event after \"finished\": {}", escaped(kind));
@@ -80,10 +82,39 @@ Status RunEvents::take(std::string_view line, bool keep) {
     if (kind == "finished") {
       finished_ = {text_in(json, "status"), text_in(json, "error"),
                    static_cast<int64_t>(count_in(json, "exit-code"))};
+      if (replies_) delivery = this->delivery();
     }
   }
+  if (!delivery.empty()) append(delivery);
   if (keep) append(dump(json));
   return absl::OkStatus();
+}
+
+void RunEvents::delivered(std::span<const double> seconds) {
+  absl::MutexLock lock(&mutex_);
+  for (const double one : seconds) {
+    if (reply_seconds_.size() < kRepliesKept) {
+      reply_seconds_.push_back(one);
+    } else {
+      reply_seconds_[replies_ % kRepliesKept] = one;
+    }
+    ++replies_;
+  }
+}
+
+std::string RunEvents::delivery() const {
+  std::vector<double> sorted = reply_seconds_;
+  std::ranges::sort(sorted);
+  const auto at = [&](double share) {
+    return sorted[static_cast<size_t>(share * static_cast<double>(sorted.size() - 1))];
+  };
+  return dump({{"event", "record"},
+               {"name", "delivery"},
+               {"metrics",
+                {{"replies", replies_},
+                 {"reply-seconds-p50", at(0.5)},
+                 {"reply-seconds-p90", at(0.9)},
+                 {"reply-seconds-p99", at(0.99)}}}});
 }
 
 void RunEvents::append(const std::string& line) {
@@ -111,15 +142,18 @@ void RunEvents::finish(const RunFinished& finished) {
                {"status", finished.status},
                {"error", finished.error},
                {"exit-code", finished.exit_code}};
+  std::string delivery;
   {
     absl::MutexLock lock(&mutex_);
     if (finished_) return;
     finished_ = finished;
+    if (replies_) delivery = this->delivery();
     json["rounds"] = rounds_;
     json["seconds"] = seconds_;
     json["clients"] = clients_;
     json["failures"] = failures_;
   }
+  if (!delivery.empty()) append(delivery);
   append(dump(json));
 }
 

@@ -7,7 +7,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "umbel/superlink/event_log.h"
 
@@ -39,12 +41,16 @@ class RunEvents {
   // Ends the log as a ServerApp does that could not do so itself.
   void finish(const RunFinished& finished);
 
+  // How long replies took that were folded: told as the record "delivery" when the run ends.
+  void delivered(std::span<const double> seconds);
+
   uint64_t rounds() const;
   uint64_t rounds_planned() const;
   std::optional<RunFinished> finished() const;
 
  private:
   Status take(std::string_view line, bool keep);
+  std::string delivery() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void append(const std::string& line);
 
   std::shared_ptr<EventLog> log_;
@@ -57,6 +63,8 @@ class RunEvents {
   uint64_t clients_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t failures_ ABSL_GUARDED_BY(mutex_) = 0;
   std::optional<RunFinished> finished_ ABSL_GUARDED_BY(mutex_);
+  std::vector<double> reply_seconds_ ABSL_GUARDED_BY(mutex_);  // the last kRepliesKept
+  uint64_t replies_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace umbel::superlink

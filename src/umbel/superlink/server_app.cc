@@ -319,6 +319,7 @@ void ServerAppProcess::close_fold(uint64_t call) {
     done.blob_size = mean.size();
   }
   done.result = *std::move(result);
+  parts_.events.delivered(collection->reply_seconds());
   send(done, mean ? &mean : nullptr);
 }
 

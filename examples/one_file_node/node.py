@@ -11,6 +11,7 @@ On its first start it makes a key and prints the public half, which an administr
 
 import argparse
 import array
+import base64
 import collections
 import hashlib
 import http.client
@@ -160,7 +161,7 @@ for line in SCHEMA.strip().splitlines():
     words = line.split()
     EXCLUSIVE |= {words[0].rstrip("!")} if words[0].endswith("!") else set()
     MESSAGES[words[0].rstrip("!")] = [(name, int(place), kind.rstrip("*"), kind.endswith("*"))
-                                      for name, place, kind in (word.replace(":", "=").split("=") for word in words[1:])]
+                                      for name, place, kind in (w.replace(":", "=").split("=") for w in words[1:])]
 
 
 def varint(value):
@@ -362,14 +363,18 @@ class WebSocket:
     def __init__(self, hub, path="/v1/fleet", protocol="umbel.v1"):
         self.socket, self.certificate = hub.dial()
         self.lock, self.stream = threading.Lock(), self.socket.makefile("rb")
+        key = base64.b64encode(secrets.token_bytes(16)).decode()
         self.socket.sendall((f"GET {path} HTTP/1.1\r\nHost: {hub.host}:{hub.port}\r\nUpgrade: websocket\r\n"
-                             f"Connection: Upgrade\r\nSec-WebSocket-Key: {'A' * 22}==\r\nSec-WebSocket-Version: 13\r\n"
+                             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
                              f"Sec-WebSocket-Protocol: {protocol}\r\n\r\n").encode())
-        status = self.stream.readline().decode()
-        while self.stream.readline().strip():
-            pass
-        if " 101 " not in status:
-            raise ConnectionError(f"the hub answered {status.strip()}")
+        status, fields = self.stream.readline().decode(), {}
+        while line := self.stream.readline().decode().strip():
+            name, _, value = line.partition(":")
+            fields[name.lower()] = value.strip()
+        proof = hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
+        if " 101 " not in status or fields.get("sec-websocket-protocol") != protocol or \
+                fields.get("sec-websocket-accept") != base64.b64encode(proof).decode():
+            raise ConnectionError(f"the hub answered {status.strip()}, expected a session of {protocol}")
 
     def send(self, payload, kind=BINARY):
         size = len(payload)
@@ -546,8 +551,9 @@ class Node:
             return
         reply = dict(work.reply)
         if work.blob:
-            reply["content"] = dict(reply["content"], blob={"size": len(work.blob), "here": work.blob}
-                                    if len(work.blob) <= self.inline_max else {"size": len(work.blob), "crc32": work.crcs})
+            here = len(work.blob) <= self.inline_max
+            blob = {"size": len(work.blob)} | ({"here": work.blob} if here else {"crc32": work.crcs})
+            reply["content"] = dict(reply["content"], blob=blob)
         self.tell(result={"instruction": instruction, "reply": reply})
 
     def work_loop(self):

@@ -167,6 +167,7 @@ class ScriptedHub:
                     "deadline": {"real": 0.0}, "wrap-up": {"real": 0.0}}
         run = run or 1 + int(delay * 10)
         header = {"run": run, "id": number + 5, "source": SERVER, "destination": 3, "type": kind, "round": 7}
+        values = [{"name": "round", "value": {"integer": 7}}]
         array_header = {"name": "w", "dtype": "float32", "shape": [elements]}
         assign = {"instruction": number, "client": 3,
                   "run": {"id": run, "seed": 1, "nodes": 5,
@@ -175,7 +176,7 @@ class ScriptedHub:
                                      "id": "umbel/conformance@1.0.0"}},
                   "message": {"header": header, "content": {
                       "records": [{"name": "arrays", "arrays": {"arrays": [array_header]}},
-                                  {"name": "config", "config": {"values": [{"name": "round", "value": {"integer": 7}}]}}],
+                                  {"name": "config", "config": {"values": values}}],
                       "blob": blob}}}
         return umbel.decode("Assign", umbel.encode("Assign", assign))
 

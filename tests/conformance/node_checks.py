@@ -181,11 +181,11 @@ def what_cannot_be_done_is_answered_with_a_failure(kit, stack):
 @suite.check
 def duplicate_assign_of_running_work_is_ignored(kit, stack):
     session = kit.open()
-    assign = kit.assign(session, delay=0.4)
+    assign = kit.assign(session, delay=1.0)
     session.expect("accept")
     session.tell(assign=assign)
-    check_reply(assign, session.result(assign["instruction"]))
-    session.quiet(0.6)
+    check_reply(assign, session.result(assign["instruction"], seconds=1.8))  # it is not begun again
+    session.quiet(1.2)
     kit.end(session, assign)
 
 

@@ -226,7 +226,10 @@ void add_up(CLI::App& app, Parsed& parsed) {
       ->transform(whole_number(1, 1000));
   command->add_option("--port", parsed.up.port, "The hub's port; 0: any (default: 9092)")
       ->transform(whole_number(0, 65'535));
+  command->add_flag("--detach", parsed.up.detach, "Return once it is up; `umbel down` ends it");
   command->callback([&] { parsed.chosen = [&] { return parsed.up; }; });
+  CLI::App* down = add_command(app, parsed, "down", "End what `umbel up` runs on this machine");
+  down->callback([&] { parsed.chosen = [] { return DownOptions(); }; });
 }
 
 void add_plan(CLI::App& app, Parsed& parsed) {

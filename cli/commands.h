@@ -21,6 +21,7 @@ int run_key(const KeyOptions& options, const Output& output);
 int run_supernode(const SupernodeOptions& options, const Output& output);
 int run_account(const AccountOptions& options, const Output& output);
 int run_up(const UpOptions& options, const Output& output);
+int run_down(const DownOptions& options, const Output& output);
 int run_plan(const PlanOptions& options, const Output& output);
 
 }  // namespace umbel::cli

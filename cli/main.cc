@@ -25,6 +25,7 @@ struct Run {
   int operator()(const SupernodeOptions& options) const { return run_supernode(options, output); }
   int operator()(const AccountOptions& options) const { return run_account(options, output); }
   int operator()(const UpOptions& options) const { return run_up(options, output); }
+  int operator()(const DownOptions& options) const { return run_down(options, output); }
   int operator()(const PlanOptions& options) const { return run_plan(options, output); }
 };
 

@@ -72,7 +72,9 @@ struct AccountOptions {
 };
 struct UpOptions {
   int64_t nodes = 0, port = 9092;
+  bool detach = false;
 };
+struct DownOptions {};
 struct PlanOptions {
   std::string app;
   std::optional<int64_t> model_bytes, params, nodes, rounds;
@@ -82,7 +84,7 @@ struct PlanOptions {
 using CommandOptions =
     std::variant<NewOptions, BuildOptions, RunOptions, LsOptions, RoundsOptions, LogOptions,
                  StopOptions, PullOptions, ReportOptions, LinkOptions, KeyOptions, SupernodeOptions,
-                 AccountOptions, UpOptions, PlanOptions>;
+                 AccountOptions, UpOptions, DownOptions, PlanOptions>;
 
 struct Invocation {
   Format format = Format::kText;

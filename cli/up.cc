@@ -15,6 +15,7 @@
 #include "signal_watch.h"
 #include "text_format.h"
 #include "umbel/base/files.h"
+#include "up_detached.h"
 
 namespace umbel::cli {
 
@@ -246,20 +247,43 @@ class LocalFederation {
 }  // namespace
 
 int run_up(const UpOptions& options, const Output& output) {
-  LocalFederation federation(options, output);
-  if (const Status status = federation.start(); !status.ok()) {
+  const auto said = [&](const std::string& how) {
+    return fmt::format(
+        "a hub and {} nodes are up; `umbel run APP {}` runs an app there; {} ends them",
+        options.nodes, kLocal, how);
+  };
+  const auto run = [&](const std::function<void(const Status&)>& started) {
+    LocalFederation federation(options, output);
+    Status status = federation.start();
+    if (status.ok()) status = write_up_process();
+    started(status);
+    if (!status.ok()) {
+      federation.end();
+      if (federation.was_interrupted()) return output.fail("stopped", kSignalBase + SIGINT);
+      return output.fail_on(kLocal, status);
+    }
+    if (!options.detach) output.say(said("Ctrl-C, or `umbel down`,"));
+    status = federation.run();
     federation.end();
-    if (federation.was_interrupted()) return output.fail("stopped", kSignalBase + SIGINT);
-    return output.fail_on(kLocal, status);
-  }
-  output.say(
-      fmt::format("a hub and {} nodes are up at {}; `umbel run APP {}` runs an app there; "
-                  "Ctrl-C ends them",
-                  options.nodes, federation.address(), kLocal));
-  const Status status = federation.run();
-  federation.end();
+    if (!status.ok()) return output.fail_on(kLocal, status);
+    if (!options.detach) {
+      output.result({{"address", federation.address()}, {"nodes", options.nodes}});
+    }
+    return static_cast<int>(kDone);
+  };
+  if (!options.detach) return run([](const Status&) {});
+  const Status status = start_detached((umbel_home() / "up" / "up.log").string(), run);
   if (!status.ok()) return output.fail_on(kLocal, status);
-  output.result({{"address", federation.address()}, {"nodes", options.nodes}});
+  output.say(said("`umbel down`"));
+  output.result({{"link", kLocal}, {"nodes", options.nodes}});
+  return kDone;
+}
+
+int run_down(const DownOptions&, const Output& output) {
+  const Status status = end_up_process();
+  if (!status.ok()) return output.fail(status);
+  output.say("the hub and its nodes are down");
+  output.result({{"status", "down"}});
   return kDone;
 }
 

@@ -176,7 +176,7 @@ Result<std::vector<uint64_t>> Runs::choose_nodes(const RunRecord& run) const {
 void Runs::end_queued(RunRecord& run, RunStatus status, const std::string& error) {
   run.status = status;
   run.error = error;
-  run.exit_code = status == RunStatus::kStopped ? 143 : 1;
+  run.exit_code = status == RunStatus::kStopped ? 143 : 3;  // 3: it waited in vain
   run.finished_ms = now_milliseconds();
   save(run);
   const auto log = logs_.find(run.id.value());

@@ -18,6 +18,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -110,7 +111,6 @@ class Node:
         self.gate = federation.folder / f"gate-{name}"
         self.gate.mkdir(exist_ok=True)
         self.prefix = ()
-        self.address = None  # of the hub, where it is not loopback
         self.program = None
 
     def register(self):
@@ -125,7 +125,7 @@ class Node:
     def start(self):
         f = self.federation
         self.program = Program(
-            [f.programs / "umbel-supernode", "--superlink", self.address or f.address, *f.trust,
+            [f.programs / "umbel-supernode", "--superlink", f.address, *f.trust,
              "--state", self.state, "--trust-publisher", f.publisher, "--node-config",
              f'gate="{self.gate}"', *self.arguments],
             f.folder / f"{self.name}.out", f.environment, self.prefix)
@@ -157,11 +157,13 @@ class Federation:
         self.tls = tls
         self.environment = dict(os.environ, UMBEL_HOME=str(self.folder / "home"), LC_ALL="C.UTF-8")
         self.hub, self.nodes, self.started = None, [], []
-        self.hub_arguments, self.hub_prefix = [], ()
+        self.hub_arguments, self.listen = [], "127.0.0.1"
+        self.hub_prefix, self.cli_prefix = (), ()  # commands that run the program, for namespaces
         self.port, self.trust, self.address, self.publisher = 0, [], None, None
         self.state = self.folder / "hub"
 
     def __enter__(self):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a test that takes too long cleans up
         return self
 
     def __exit__(self, kind, *_):
@@ -178,7 +180,7 @@ class Federation:
 
     def call(self, *arguments, home=None, seconds=170):
         environment = dict(self.environment, **({"UMBEL_HOME": str(home)} if home else {}))
-        return subprocess.run([self.programs / "umbel", *map(str, arguments)], env=environment,
+        return subprocess.run([*self.cli_prefix, self.programs / "umbel", *map(str, arguments)], env=environment,
                               cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, errors="replace", timeout=seconds)
 
@@ -205,7 +207,7 @@ class Federation:
         self.publisher = self.call("key").stdout.strip()
 
     def launch_hub(self):
-        return Program([self.programs / "umbel-superlink", "--address", "127.0.0.1", "--port", self.port,
+        return Program([self.programs / "umbel-superlink", "--address", self.listen, "--port", self.port,
                         "--state", self.state, *self.hub_arguments],
                        self.folder / "hub.out", self.environment, self.hub_prefix)
 
@@ -213,9 +215,10 @@ class Federation:
         self.hub = self.launch_hub()
         self.hub.wait_to_say("ready on")
 
-    def add_node(self, name, *arguments):
+    def add_node(self, name, *arguments, prefix=()):
         """A registered node that is about to be online."""
         node = Node(self, name, arguments)
+        node.prefix = prefix
         node.register()
         node.start()
         self.nodes.append(node)

@@ -439,6 +439,7 @@ class Work:
 class Node:
     def __init__(self, hub, seed):
         self.hub, self.seed, self.works, self.lock = hub, seed, {}, threading.RLock()
+        self.changed = threading.Condition(self.lock)  # there is a token, or something was dropped
         self.session, self.token, self.inline_max = None, "", 0
         self.draining = self.over = False
         self.todo, self.uploads = queue.Queue(), queue.Queue()
@@ -489,6 +490,7 @@ class Node:
         self.tries = 0
         with self.lock:
             self.session, self.token, self.inline_max = session, welcome["token"], welcome["inline_bytes_max"]
+            self.changed.notify_all()
             for instruction in set(holding) - set(welcome["keep"]):
                 self.drop(instruction)
             if self.draining:
@@ -543,6 +545,7 @@ class Node:
     def drop(self, instruction):
         if work := self.works.pop(instruction, None):
             work.dropped = True
+            self.changed.notify_all()
         self.end_if_drained()
 
     def tell_result(self, instruction):
@@ -595,11 +598,11 @@ class Node:
 
     def connected_token(self, work):
         """The session's token; waits for a session."""
-        while not work.dropped:
-            if token := self.token:
-                return token
-            time.sleep(0.02)
-        raise Dropped
+        with self.changed:
+            self.changed.wait_for(lambda: self.token or work.dropped)
+            if work.dropped:
+                raise Dropped
+            return self.token
 
     def fetch(self, work, blob):
         """A blob from the hub, four chunks at a time; goes on with the last whole one after a cut."""

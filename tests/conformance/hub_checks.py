@@ -259,6 +259,45 @@ def malformed_hello_is_refused(kit, stack):
 
 
 @suite.check
+def hello_beyond_a_limit_is_refused(kit, stack):
+    for change in ({"versions": [1] * 65}, {"features": ["f"] * 65}, {"features": ["f" * 256]}, {"software": "s" * 256},
+                   {"platform": "p" * 256}, {"holding": list(range(10_001))}, {"public_key": bytes(31)}):
+        node = kit.node(stack, join=False)
+        node.dial(**change)
+        node.session.refused("bad-frame")
+
+
+@suite.check
+def hello_at_the_limits_is_taken(kit, stack):
+    node = kit.node(stack, join=False)
+    node.dial(versions=[1] * 64, features=["f" * 255] * 64, software="s" * 255, platform="p" * 255,
+              holding=list(range(10_000)))
+    node.session.expect("challenge")
+
+
+@suite.check
+def numbers_may_come_unpacked(kit, stack):
+    node = kit.node(stack, join=False)
+    node.dial(versions=[], extra=umbel.varint(1 << 3) + b"\x63" + umbel.varint(1 << 3) + b"\x01")  # 99 and 1
+    equal("Challenge.version", node.session.expect("challenge")["version"], 1)
+
+
+@suite.check
+def text_that_is_not_utf8_is_refused(kit, stack):
+    node = kit.node(stack, join=False)
+    node.dial(extra=umbel.varint(6 << 3 | 2) + b"\x02\xc3\x28")
+    node.session.refused("bad-frame")
+
+
+@suite.check
+def oversized_frame_in_a_session_ends_it(kit, stack):
+    node = kit.node(stack)
+    with contextlib.suppress(OSError):
+        node.session.send(bytes((16 << 20) + 1))
+    require(node.session.closed.wait(10), "the session stays open")
+
+
+@suite.check
 def unknown_frame_before_welcome_is_refused(kit, stack):
     session = Session(kit.hub)
     session.send(UNKNOWN_FRAME)

@@ -26,12 +26,19 @@ class NodeKit:
         if any("{trust}" in word for word in command):
             context, trust, certificate = make_certificates(folder)
         self.hub = ScriptedHub(context, certificate, archive)
-        state = folder / "state"
-        state.mkdir()
-        self.command = [word.format(address=self.hub.address, trust=trust, state=state) for word in command]
+        self.words, self.folder, self.trust = command, folder, trust
+        self.command = self.filled_in("state", trust)
         self.log = stack.enter_context(open(folder / "node.log", "w"))
         self.process, self.session, self.first = None, None, None
         stack.callback(self.kill)
+
+    def filled_in(self, state, trust):
+        """The command for a node whose folder is `state`."""
+        (self.folder / state).mkdir()
+        return [word.format(address=self.hub.address, trust=trust, state=self.folder / state) for word in self.words]
+
+    def start(self, command):
+        return subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
 
     def kill(self):
         if self.process:
@@ -47,7 +54,7 @@ class NodeKit:
     def open(self, **welcome):
         """The node's open session; starts the node, and lets it in, if need be."""
         if self.process is None or self.process.poll() is not None:
-            self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+            self.process = self.start(self.command)
             self.session = None
         if self.session is None or self.session.closed.is_set():
             self.session = self.hub.welcome(self.hub.next_session(), **welcome)
@@ -181,11 +188,11 @@ def what_cannot_be_done_is_answered_with_a_failure(kit, stack):
 @suite.check
 def duplicate_assign_of_running_work_is_ignored(kit, stack):
     session = kit.open()
-    assign = kit.assign(session, delay=1.0)
+    assign = kit.assign(session, delay=1.5)
     session.expect("accept")
     session.tell(assign=assign)
-    check_reply(assign, session.result(assign["instruction"], seconds=1.8))  # it is not begun again
-    session.quiet(1.2)
+    check_reply(assign, session.result(assign["instruction"], seconds=2.7))  # it is not begun again
+    session.quiet(1.6)
     kit.end(session, assign)
 
 
@@ -438,6 +445,18 @@ def terminated_node_drains(kit, stack):
     check_failure(results[late["instruction"]])
     kit.end(session, begun, late)
     equal("the exit code", kit.process.wait(15), 0)
+
+
+@suite.check
+def hub_of_another_authority_is_not_believed(kit, stack):
+    if not kit.trust:
+        raise Skipped("without TLS")
+    kit.kill()
+    kit.hub.sessions.clear()
+    stranger = stack.enter_context(kit.start(kit.filled_in("other-state", "sha256:" + "0" * 64)))
+    stack.callback(stranger.kill)
+    time.sleep(2)
+    equal("the sessions that it opened", len(kit.hub.sessions), 0)
 
 
 @suite.check

@@ -121,9 +121,9 @@ class ScriptedNode:
         return self.hello["nonce"]
 
     def with_extra(self, extra):
-        """The Hello with further fields in it, and behind it."""
+        """The Hello with further fields in it."""
         body = umbel.encode("Hello", self.hello) + extra
-        return umbel.varint(1 << 3 | 2) + umbel.varint(len(body)) + body + extra
+        return umbel.varint(1 << 3 | 2) + umbel.varint(len(body)) + body
 
     def join(self, **hello):
         """Opens a session up to Welcome."""

@@ -48,7 +48,7 @@ void AppLog::rotate() {
 }
 
 void AppLog::write(std::string_view what, std::string_view line) {
-  const std::string text = fmt::format("{} {}: {}\n", utc_now(), what, escaped(line));
+  const std::string text = fmt::format("{} {}: {}\n", utc_now(), escaped(what), escaped(line));
   absl::MutexLock lock(&mutex_);
   if (size_ + text.size() > bytes_max_) rotate();
   if (size_ + text.size() > bytes_max_) return;  // it could not be rotated

@@ -9,9 +9,13 @@
 
 namespace umbel::supernode {
 
-std::string utc_now() {
+int64_t milliseconds_since_1970() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const int64_t ms = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
+std::string utc_now() {
+  const int64_t ms = milliseconds_since_1970();
   const std::time_t seconds = ms / 1000;
   std::tm parts{};
   gmtime_r(&seconds, &parts);

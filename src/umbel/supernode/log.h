@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,5 +32,6 @@ void log_error(fmt::format_string<Args...> format, Args&&... args) {
 
 // "2026-11-22T01:55:08.123Z"
 std::string utc_now();
+int64_t milliseconds_since_1970();
 
 }  // namespace umbel::supernode

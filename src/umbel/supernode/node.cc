@@ -18,19 +18,13 @@ using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kTick{5'000};
-constexpr milliseconds kStatusEvery{1'000};
 constexpr milliseconds kCloseMax{2'000};
-constexpr size_t kLogsMax = 200;    // of runs
-constexpr size_t kRunsMax = 1'000;  // of which something is kept
+constexpr size_t kLogsMax = 200;  // of runs
 
 uint64_t random_seed() {
   uint64_t seed = 0;
   random_bytes(std::as_writable_bytes(std::span(&seed, 1)));
   return seed;
-}
-
-int64_t now_ms() {
-  return duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 BundleCache::Options cache_options(const NodeOptions& options) {
@@ -61,7 +55,7 @@ Node::Impl::Impl(NodeOptions options, PrivateKey key, Pins pins, Descriptor lock
   shown_.key = key_.public_key().text();
   shown_.software = options_.software;
   shown_.pid = getpid();
-  shown_.started_ms = now_ms();
+  shown_.started_ms = milliseconds_since_1970();
 }
 
 Node::Impl::~Impl() {
@@ -155,90 +149,6 @@ void Node::Impl::received(wire::HubFrame frame) {
   pump();
 }
 
-// Why an instruction is answered at once; "" if it is not.
-std::string Node::Impl::refusal_of(const wire::Assign& assign) const {
-  const wire::Envelope& message = assign.message;
-  if (message.error) return "the message has no content";
-  const Status allowed = policy_.may_handle(message.metadata);
-  if (!allowed.ok()) return message_of(allowed);
-  const wire::BlobRef& blob = message.blob;
-  if (blob.size != message.head.blob_size()) return "the message's arrays have another size";
-  if (blob.is_here()) return "";
-  if (blob.id == 0) return "the message came without its arrays";
-  const auto known = blobs_.find(blob.id);
-  const bool same = known == blobs_.end() ||
-                    (known->second.ref.size == blob.size && known->second.ref.crc32 == blob.crc32);
-  return same ? "" : "two messages' arrays have one number";
-}
-
-void Node::Impl::take(wire::Assign& assign) {
-  const uint64_t id = assign.instruction;
-  const RunId run = assign.run.id;
-  session_.send(wire::Accept{id});
-  Assignment assignment{.instruction = id, .run = run, .refusal = refusal_of(assign)};
-  if (!state_.stage(id) && assignment.refusal.empty()) {
-    if (!runs_.contains(run)) forget_old_runs();
-    if (const App* pinned = pins_.find(assign.run.bundle.id)) {
-      runs_[run].app = *pinned;
-    } else {
-      assignment.bundle = assign.run.bundle.sha256;
-      bundle_refs_[assign.run.bundle.sha256] = assign.run.bundle;
-    }
-    runs_[run].info = assign.run;
-    over_.erase(run);
-    const wire::BlobRef& blob = assign.message.blob;
-    if (!blob.is_here()) {
-      assignment.blob = blob.id;
-      blobs_.try_emplace(blob.id, Blob{.ref = blob});
-    }
-  }
-  const auto time = now();
-  if (!state_.stage(id)) instructions_[id].assign = std::move(assign);
-  state_.assign(assignment, time);
-  if (!state_.stage(id)) instructions_.erase(id);  // beyond all limits
-}
-
-// A hub that never says that a run ended gets no memory of ours for it.
-void Node::Impl::forget_old_runs() {
-  if (runs_.size() < kRunsMax) return;
-  std::set<RunId> in_use;
-  for (const auto& [id, instruction] : instructions_) in_use.insert(instruction.assign.run.id);
-  for (auto run = runs_.begin(); run != runs_.end() && runs_.size() >= kRunsMax;) {
-    const bool idle = !state_.has_process(run->first) && !in_use.contains(run->first);
-    run = idle ? runs_.erase(run) : std::next(run);
-  }
-}
-
-void Node::Impl::take(const wire::WrapUp& wrap_up) {
-  const auto found = instructions_.find(wrap_up.instruction);
-  if (found == instructions_.end()) return;
-  const double seconds = std::clamp(wrap_up.seconds, 0.0, 1e9);
-  found->second.wrap_up = Loop::Clock::now() + duration_cast<Loop::Clock::duration>(
-                                                   std::chrono::duration<double>(seconds));
-  if (state_.stage(wrap_up.instruction) == Stage::kRunning) wrap_up_running(wrap_up.instruction);
-}
-
-void Node::Impl::take(const wire::Cancel& cancel) { state_.cancel(cancel.instruction, now()); }
-
-void Node::Impl::take(const wire::Upload& upload) {
-  state_.upload(upload.instruction, upload.offset);
-}
-
-void Node::Impl::take(const wire::Done& done) {
-  if (!done.counted && state_.stage(done.instruction)) {
-    log_info("fleet: reply not counted instruction={} reason=\"{}\"", done.instruction,
-             done.reason);
-  }
-  state_.done(done.instruction, now());
-}
-
-void Node::Impl::take(const wire::RunEnded& ended) {
-  if (!runs_.contains(ended.run)) return;
-  state_.run_ended(ended.run, now());
-  over_.insert(ended.run);
-  log_info("run: ended run={}", ended.run.value());
-}
-
 // Carries out what the state asks for, until it asks for nothing.
 void Node::Impl::pump() {
   for (auto actions = state_.take_actions(); !actions.empty(); actions = state_.take_actions()) {
@@ -253,43 +163,6 @@ void Node::Impl::pump() {
   });
   show_status();
   if (state_.is_draining() && state_.is_idle() && !finishing_) finish(0);
-}
-
-NodeStatus Node::Impl::status() const {
-  NodeStatus status = shown_;
-  status.draining = state_.is_draining();
-  status.changed_ms = now_ms();
-  status.fetching = state_.count(Stage::kFetching);
-  status.waiting = state_.count(Stage::kWaiting);
-  status.working = state_.count(Stage::kRunning);
-  status.kept = state_.count(Stage::kKept);
-  for (const auto& [id, run] : runs_) {
-    status.runs.push_back({.run = id.value(),
-                           .app = run.info.bundle.id,
-                           .working = state_.running(id).has_value(),
-                           .process = state_.has_process(id)});
-  }
-  return status;
-}
-
-// At most once a second; what came meanwhile is shown at its end.
-void Node::Impl::show_status() {
-  if (show_later_) return;
-  const auto time = Loop::Clock::now();
-  if (time - shown_at_ < kStatusEvery && shown_at_ != Loop::Clock::time_point()) {
-    show_later_ = true;
-    return loop_.after(shown_at_ + kStatusEvery - time, [this] {
-      show_later_ = false;
-      show_status();
-    });
-  }
-  shown_at_ = time;
-  write_status_now();
-}
-
-void Node::Impl::write_status_now() const {
-  const Status written = write_status(options_.state / "status.json", status());
-  if (!written.ok()) log_warn("status: not written reason=\"{}\"", message_of(written));
 }
 
 Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -52,7 +52,7 @@ class Node::Impl final : public FleetListener {
     std::shared_ptr<const SharedBlob> here;
   };
 
-  // node.cc: the session's frames, and what becomes of the whole.
+  // node_frames.cc: what the hub says.
   void take(wire::Assign& assign);
   void take(const wire::WrapUp& wrap_up);
   void take(const wire::Cancel& cancel);
@@ -63,10 +63,14 @@ class Node::Impl final : public FleetListener {
   void take(const Other&) {}  // FleetSession lets no other through
   std::string refusal_of(const wire::Assign& assign) const;
   void forget_old_runs();
-  void pump();
+
+  // node_status.cc: what the owner is told.
   void show_status();
   void write_status_now() const;
   NodeStatus status() const;
+
+  // node.cc: the whole.
+  void pump();
   void tick();
   void drain();
   void finish(int exit_code);

@@ -13,6 +13,7 @@
 #include "umbel/supernode/app_log.h"
 #include "umbel/supernode/cut_proxy_test.h"
 #include "umbel/supernode/fake_hub_test.h"
+#include "umbel/supernode/node_state.h"
 #include "umbel/supernode/status.h"
 #include "umbel/supernode/temporary_folder_test.h"
 
@@ -445,6 +446,16 @@ TEST_F(NodeTest, ItsStatusSaysWhatItDoes) {
   EXPECT_EQ(status->name, "ward-7");
   EXPECT_EQ(status->replies, 1);
   EXPECT_FALSE(status->connected);
+}
+
+TEST(NodeLimits, AHelloThatListsAllThatANodeMayHoldIsShortEnough) {
+  wire::Hello hello;
+  hello.versions = {wire::kProtocolVersion};
+  hello.nonce = std::string(wire::kNonceBytes, 'n');
+  hello.holding.assign(2 * NodeLimits().instructions_max, UINT64_MAX);
+  hello.software = std::string(100, 's');
+  hello.platform = std::string(100, 'p');
+  EXPECT_LE(wire::format(wire::NodeFrame(hello)).size(), wire::kHelloBytesMax);
 }
 
 TEST_F(NodeTest, OneStateFolderIsForOneNode) {

@@ -15,6 +15,7 @@ namespace {
 using namespace umbel;
 
 [[noreturn]] void crash() {
+  signal(SIGSEGV, SIG_DFL);  // sanitizers have handlers of their own
   raise(SIGSEGV);
   _exit(99);
 }

@@ -87,6 +87,20 @@ Status EventLog::append(std::string_view event) {
   return status;
 }
 
+Status EventLog::append_chatter(std::string_view event) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const bool last = chatter_ <= kChatterBytesMax;
+    chatter_ += event.size();
+    if (chatter_ > kChatterBytesMax) {
+      if (!last) return absl::OkStatus();
+      event =
+          R"({"event":"log","side":"server","level":"warn","message":"the apps said too much: what else they print or log is dropped"})";
+    }
+  }
+  return append(event);
+}
+
 uint64_t EventLog::last() const {
   absl::MutexLock lock(&mutex_);
   return ends_.size();

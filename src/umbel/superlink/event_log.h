@@ -16,7 +16,8 @@
 
 namespace umbel::superlink {
 
-inline constexpr uint64_t kEventBytesMax = uint64_t{1} << 30;  // of one run's log
+inline constexpr uint64_t kEventBytesMax = uint64_t{1} << 30;      // of one run's log
+inline constexpr uint64_t kChatterBytesMax = uint64_t{256} << 20;  // of it: what apps print and log
 inline constexpr size_t kEventBatchBytesMax = size_t{4} << 20;
 
 // A run's events as one file of lines, {"seq": 1, "time-ms": ..., "event": {...}}, and who waits
@@ -29,6 +30,9 @@ class EventLog {
   // `event` is a JSON object on one line.  Beyond kEventBytesMax events are dropped, after one that
   // says so.  A full disk: the event is dropped, with the Status of the first that was.
   Status append(std::string_view event);
+  // The same for what an app prints or logs, of which kChatterBytesMax are kept: it must not push
+  // out what the run itself has to say.
+  Status append_chatter(std::string_view event);
   uint64_t last() const;
 
   // Lines after number `after`, up to kEventBatchBytesMax; "" if there are none yet.
@@ -50,6 +54,7 @@ class EventLog {
   Descriptor file_ ABSL_GUARDED_BY(mutex_);
   std::vector<uint64_t> ends_ ABSL_GUARDED_BY(mutex_);  // where each line ends
   bool full_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t chatter_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   struct Wait {
     uint64_t number, after;

@@ -183,9 +183,10 @@ void Fleet::add(const std::shared_ptr<Collection>& collection, const std::vector
 void Fleet::remove(const std::shared_ptr<Collection>& collection) {
   absl::MutexLock lock(&mutex_);
   collections_.erase(collection.get());
+  // Compared without a reference of our own: the last one must not go while we hold the lock.
   std::erase_if(instructions_, [&](const auto& entry) {
-    const auto owner = entry.second.collection.lock();
-    return !owner || owner == collection;
+    const std::weak_ptr<Collection>& owner = entry.second.collection;
+    return owner.expired() || (!owner.owner_before(collection) && !collection.owner_before(owner));
   });
 }
 

@@ -117,14 +117,15 @@ std::string RunEvents::delivery() const {
                  {"reply-seconds-p99", at(0.99)}}}});
 }
 
-void RunEvents::append(const std::string& line) {
-  if (const Status status = log_->append(line); !status.ok()) {
+void RunEvents::append(const std::string& line, bool chatter) {
+  const Status status = chatter ? log_->append_chatter(line) : log_->append(line);
+  if (!status.ok()) {
     log_error("run: an event is lost: {}", message_of(status));
   }
 }
 
 void RunEvents::output(bool is_error, std::string_view line) {
-  append(dump({{"event", "output"}, {"error", is_error}, {"line", std::string(line)}}));
+  append(dump({{"event", "output"}, {"error", is_error}, {"line", std::string(line)}}), true);
 }
 
 void RunEvents::log(std::string_view side, std::string_view level, std::optional<uint64_t> node,
@@ -134,7 +135,7 @@ void RunEvents::log(std::string_view side, std::string_view level, std::optional
                {"level", std::string(level)},
                {"message", std::string(message)}};
   if (node) json["node"] = *node;
-  append(dump(json));
+  append(dump(json), node.has_value());
 }
 
 void RunEvents::finish(const RunFinished& finished) {

@@ -51,7 +51,7 @@ class RunEvents {
  private:
   Status take(std::string_view line, bool keep);
   std::string delivery() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void append(const std::string& line);
+  void append(const std::string& line, bool chatter = false);
 
   std::shared_ptr<EventLog> log_;
   mutable absl::Mutex mutex_;

@@ -403,9 +403,13 @@ Result<std::shared_ptr<EventLog>> Runs::events(const AccountRecord& account, uin
   {
     absl::MutexLock lock(&mutex_);
     if (const auto log = logs_.find(id); log != logs_.end()) return log->second;
+    if (const auto log = closed_logs_.find(id); log != closed_logs_.end()) return log->second;
   }
   UMBEL_ASSIGN_OR_RETURN(auto log, EventLog::open(folder_of(run.id) / "events.jsonl"));
   log->close();
+  absl::MutexLock lock(&mutex_);
+  if (closed_logs_.size() >= kClosedLogsMax) closed_logs_.erase(closed_logs_.begin());
+  closed_logs_[id] = log;
   return log;
 }
 

@@ -108,6 +108,9 @@ class Runs {
   // Of the runs that are not over.
   std::map<uint64_t, std::shared_ptr<EventLog>> logs_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> ended_ ABSL_GUARDED_BY(mutex_);  // to be joined
+  // Some of those of runs that are over, opened not long ago.
+  static constexpr size_t kClosedLogsMax = 16;
+  std::map<uint64_t, std::shared_ptr<EventLog>> closed_logs_ ABSL_GUARDED_BY(mutex_);
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -317,7 +317,7 @@ std::optional<RunFinished> Runs::attempt(const RunRecord& run,
            events.rounds());
   events.log(
       "server", "warn", std::nullopt,
-      fmt::format("the ServerApp's process {}; it goes on after round {}", how, events.rounds()));
+      fmt::format("the ServerApp's process was {}; it goes on after round {}", how, events.rounds()));
   absl::MutexLock lock(&mutex_);
   RunRecord& record = runs_.at(run.id.value());
   ++record.restarts;

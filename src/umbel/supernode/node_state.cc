@@ -87,7 +87,16 @@ void NodeState::process_ended(RunId run, const std::string& how, Time now) {
   if (process == processes_.end()) return;
   const auto running = process->second.running;
   processes_.erase(process);
-  if (running) fail(work_.find(*running), how);
+  if (running) {
+    const auto found = work_.find(*running);
+    // Killed from outside, by a person or for want of memory: no fault of the work's, perhaps.
+    if (how.find("SIGKILL") != std::string::npos && !found->second.begun_again) {
+      found->second.begun_again = true;
+      found->second.stage = Stage::kWaiting;
+    } else {
+      fail(found, how);
+    }
+  }
   schedule(now);
 }
 

@@ -124,6 +124,7 @@ class NodeState {
     std::string bundle;  // "" once it is here
     uint64_t blob = 0;
     Stage stage = Stage::kFetching;
+    bool begun_again = false;  // after its process was killed
     bool uploading = false;
     std::optional<uint64_t> upload_next;  // asked for while another upload was under way
   };

@@ -136,6 +136,19 @@ TEST(NodeState, ACrashIsTheReplyOfWhatRanAndOfNothingElse) {
   EXPECT_EQ(state.running(RunId(7)), 2);
 }
 
+TEST(NodeState, WhatWasKilledFromOutsideIsBegunAgainOnce) {
+  NodeState state = ready_state();
+  state.assign({1, RunId(7), "b", 0}, kNow);
+  state.take_actions();
+  state.process_ended(RunId(7), "killed by SIGKILL", kNow);
+  auto actions = state.take_actions();
+  EXPECT_TRUE(only<action::Fail>(actions).empty());
+  EXPECT_EQ(only<action::StartProcess>(actions).size(), 1);
+  EXPECT_EQ(only<action::Handle>(actions).size(), 1);
+  state.process_ended(RunId(7), "killed by SIGKILL", kNow);
+  EXPECT_EQ(only<action::Fail>(state.take_actions()).size(), 1);
+}
+
 TEST(NodeState, AnotherUploadWaitsForTheOneUnderWay) {
   NodeState state = ready_state();
   state.assign({1, RunId(7), "b", 0}, kNow);

@@ -30,14 +30,14 @@ struct Addend {
 //
 // Error against the exact mean: at most 2^-24 of the element plus 2^-47 of the largest magnitude in
 // that tensor for float32; half a unit in the last place plus 2^-47 of the largest for the 16-bit
-// floats; 2^-51 of the element or 2^-46 of the largest, whichever is larger, for float64.  Where the
-// mean is denormal, half of the least denormal number comes on top.  Zero comes out as +0.  Integer
-// arrays are rounded to the nearest integer, ties to even; exactly so where weights are integers
-// below 2^29.  A bool array takes the side of more than half of the weight, false where they are
-// even.
+// floats; 2^-51 of the element or 2^-46 of the largest, whichever is larger, for float64.  Where
+// the mean is denormal, half of the least denormal number comes on top.  Zero comes out as +0.
+// Integer arrays are rounded to the nearest integer, ties to even; exactly so where weights are
+// integers below 2^29.  A bool array takes the side of more than half of the weight, false where
+// they are even.
 //
-// Memory: 8 bytes for each real number of the 16-bit and 32-bit floats, 12 from the 256th addend on;
-// 12 bytes for other types; whatever the number of addends of similar magnitude, and at most 17
+// Memory: 8 bytes for each real number of the 16-bit and 32-bit floats, 12 from the 256th addend
+// on; 12 bytes for other types; whatever the number of addends of similar magnitude, and at most 17
 // times that for any addends.
 //
 // One thread at a time; `parallel` splits the arrays, never the addends.

@@ -46,7 +46,7 @@ Result<bundle::Bundle> Bundles::put(const std::string& sha256, std::string_view 
     return invalid_argument("the bundle's bytes have the SHA-256 {}, not {}", found, sha256);
   }
   UMBEL_ASSIGN_OR_RETURN(bundle::Bundle bundle, bundle::verify(bytes_of(archive)));
-  if (!find(sha256).ok()) {
+  if (!info(sha256).ok()) {  // not there, or damaged
     UMBEL_RETURN_IF_ERROR(write_file_atomic(folder_ / (sha256 + ".umbel"), archive));
   }
   return bundle;
@@ -55,6 +55,10 @@ Result<bundle::Bundle> Bundles::put(const std::string& sha256, std::string_view 
 Result<bundle::Bundle> Bundles::info(const std::string& sha256) const {
   UMBEL_ASSIGN_OR_RETURN(const std::filesystem::path path, find(sha256));
   UMBEL_ASSIGN_OR_RETURN(const std::string archive, read_file(path, bundle::kArchiveBytesMax));
+  if (sha256_hex(bytes_of(archive)) != sha256) {
+    return not_found("{}: damaged: its bytes have another SHA-256; upload the bundle again",
+                     path.string());
+  }
   return bundle::verify(bytes_of(archive));
 }
 

@@ -81,8 +81,7 @@ void Fleet::check_away(uint64_t node) {
       return;
     }
   }
-  const std::string reason =
-      fmt::format("the node has not been connected for {:.0f} s", options_.node_grace.count());
+  const std::string reason = away_reason();
   for (const auto& collection : collections()) collection->node_gone(node, reason);
 }
 
@@ -166,18 +165,36 @@ size_t Fleet::connected() const {
 }
 
 void Fleet::add(const std::shared_ptr<Collection>& collection, const std::vector<Ask>& asks) {
-  std::set<uint64_t> away;
+  absl::MutexLock lock(&mutex_);
+  collections_[collection.get()] = collection;
+  for (const Ask& ask : asks) instructions_[ask.instruction] = {ask.node, collection};
+}
+
+void Fleet::watch(const std::shared_ptr<Collection>& collection, const std::vector<Ask>& asks) {
+  const auto now = std::chrono::steady_clock::now();
+  std::map<uint64_t, std::chrono::duration<double>> away;  // and how long they are waited for
   {
     absl::MutexLock lock(&mutex_);
-    collections_[collection.get()] = collection;
     for (const Ask& ask : asks) {
-      instructions_[ask.instruction] = {ask.node, collection};
-      if (!connected_.contains(ask.node)) away.insert(ask.node);
+      if (connected_.contains(ask.node)) continue;
+      const auto found = away_.find(ask.node);
+      away[ask.node] = options_.node_grace;
+      if (found != away_.end()) away[ask.node] -= now - found->second.since;
     }
   }
-  for (const uint64_t node : away) {
-    timers_.after(options_.node_grace, [this, node] { check_away(node); });
+  for (const auto& [node, wait] : away) {
+    if (!roster_.has_node(node)) {
+      collection->node_gone(node, "the node is not registered any more");
+    } else if (wait.count() <= 0) {
+      collection->node_gone(node, away_reason());
+    } else {
+      timers_.after(wait, [this, node = node] { check_away(node); });
+    }
   }
+}
+
+std::string Fleet::away_reason() const {
+  return fmt::format("the node has not been connected for {:.0f} s", options_.node_grace.count());
 }
 
 void Fleet::remove(const std::shared_ptr<Collection>& collection) {

@@ -65,6 +65,10 @@ class Fleet final : public NodeLines {
   uint64_t next_instruction() { return next_instruction_++; }
   // Collections hear of nodes from add() to remove(); the instructions are theirs.
   void add(const std::shared_ptr<Collection>& collection, const std::vector<Ask>& asks);
+  // After these messages of the collection are out: those to nodes that are not registered any
+  // more, or have been away for the whole grace, fail at once, those to others that are away when
+  // it ends.
+  void watch(const std::shared_ptr<Collection>& collection, const std::vector<Ask>& asks);
   void remove(const std::shared_ptr<Collection>& collection);
   std::shared_ptr<Collection> collection_of(uint64_t instruction) const;
   void run_ended(RunId run, const std::vector<uint64_t>& nodes);
@@ -93,6 +97,7 @@ class Fleet final : public NodeLines {
   void left(uint64_t node, uint64_t serial, const Status& status);
   void draining(uint64_t node, uint64_t serial);
   void check_away(uint64_t node);
+  std::string away_reason() const;
   std::vector<std::shared_ptr<Collection>> collections() const;
 
   Roster& roster_;

@@ -110,6 +110,11 @@ const NodeRecord* Registry::node(std::string_view name) const {
   return found == nodes_by_name_.end() ? nullptr : &nodes_.at(found->second);
 }
 
+const NodeRecord* Registry::node(uint64_t number) const {
+  const auto found = nodes_.find(number);
+  return found == nodes_.end() ? nullptr : &found->second;
+}
+
 const AccountRecord* Registry::account(const PublicKey& key) const {
   const auto found = accounts_by_key_.find(key);
   return found == accounts_by_key_.end() ? nullptr : &accounts_.at(found->second);

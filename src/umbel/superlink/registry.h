@@ -51,6 +51,7 @@ class Registry {
 
   const NodeRecord* node(const PublicKey& key) const;
   const NodeRecord* node(std::string_view name) const;
+  const NodeRecord* node(uint64_t number) const;
   const AccountRecord* account(const PublicKey& key) const;
   const AccountRecord* account(std::string_view name) const;
   // In the order of registration; of one federation, or of all for "".

@@ -63,6 +63,11 @@ std::optional<NodeRecord> Roster::node(const PublicKey& key) const {
   return node ? std::optional(*node) : std::nullopt;
 }
 
+bool Roster::has_node(uint64_t number) const {
+  absl::MutexLock lock(&mutex_);
+  return registry_.node(number) != nullptr;
+}
+
 std::optional<AccountRecord> Roster::account(const PublicKey& key) const {
   absl::MutexLock lock(&mutex_);
   const AccountRecord* account = registry_.account(key);

@@ -24,6 +24,7 @@ class Roster {
 
   // From memory, never from disk: for callers who are not known yet.
   std::optional<NodeRecord> node(const PublicKey& key) const;
+  bool has_node(uint64_t number) const;
   std::optional<AccountRecord> account(const PublicKey& key) const;
   std::vector<NodeRecord> nodes(std::string_view federation) const;
   std::vector<AccountRecord> accounts() const;

@@ -315,9 +315,9 @@ std::optional<RunFinished> Runs::attempt(const RunRecord& run,
   }
   log_warn("run: the ServerApp {}; starting it again run={} round={}", how, run.id.value(),
            events.rounds());
-  events.log(
-      "server", "warn", std::nullopt,
-      fmt::format("the ServerApp's process was {}; it goes on after round {}", how, events.rounds()));
+  events.log("server", "warn", std::nullopt,
+             fmt::format("the ServerApp's process was {}; it goes on after round {}", how,
+                         events.rounds()));
   absl::MutexLock lock(&mutex_);
   RunRecord& record = runs_.at(run.id.value());
   ++record.restarts;

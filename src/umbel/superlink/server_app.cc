@@ -271,7 +271,8 @@ Status ServerAppProcess::on_fold(wire::FoldCall call, Descriptor blob) {
   }
   parts_.fleet.add(collection, asks);
   const bool nobody = asks.empty();
-  collection->start(std::move(asks));
+  collection->start(asks);
+  parts_.fleet.watch(collection, asks);
   if (nobody) tasks_->post([this, number] { close_fold(number); });
   return absl::OkStatus();
 }
@@ -348,6 +349,7 @@ Status ServerAppProcess::on_push(wire::Push push, Descriptor blob) {
   const Ask ask{parts_.fleet.next_instruction(), client, options_.members[client], metadata.id};
   parts_.fleet.add(mail_, {ask});
   mail_->add(ask, std::move(push.message));
+  parts_.fleet.watch(mail_, {ask});
   return absl::OkStatus();
 }
 

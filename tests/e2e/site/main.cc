@@ -1,7 +1,8 @@
-// The app of the deployment's tests.  Clients move the model by draws of their own, or by what their
-// node's CSV file says (node config "data").  In the round "hold-round" a client whose node has a
-// "gate", a folder, leaves a file there and waits until the file "open" is there too: so that a test
-// can do in mid-round what it wants to.  Some clients, and the ServerApp, misbehave as they are told.
+// The app of the deployment's tests.  Clients move the model by draws of their own, or by what
+// their node's CSV file says (node config "data").  In the round "hold-round" a client whose node
+// has a "gate", a folder, leaves a file there and waits until the file "open" is there too: so that
+// a test can do in mid-round what it wants to.  Some clients, and the ServerApp, misbehave as they
+// are told.
 #include <signal.h>
 #include <unistd.h>
 

@@ -206,7 +206,9 @@ void Runs::start_what_can() {
       }
     }
   }
-  for (std::thread& thread : ended) thread.join();
+  for (std::thread& thread : ended) {
+    if (thread.joinable()) thread.join();  // shut_down() may have taken it
+  }
 }
 
 void Runs::begin(RunRecord& run) {
@@ -451,7 +453,7 @@ Result<Descriptor> Runs::open_artifact(const AccountRecord& account, uint64_t id
     return not_found("run {} has no artifact \"{}\"", id, escaped(name));
   }
   const fs::path path = folder_of(RunId(id)) / "output" / name;
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   struct stat status {};
   if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
     return not_found("run {}: the file of \"{}\" is not there any more", id, escaped(name));

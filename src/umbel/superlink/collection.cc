@@ -15,17 +15,25 @@ enum class Stage : uint8_t {
   kOver,
 };
 
-// One ask on its way.  `stage`, `claimed` and `lost` are guarded by the collection's mutex; what
-// belongs to the upload, by `mutex`, with the collection's gate held.
+// A node that lost its reply so often, after the hub had its head, has failed.
+constexpr int kLossesMax = 2;
+
+// One ask on its way.  Everything but the first two changes only while the collection's gate is
+// held: alone, or shared and with `mutex`.  `stage` is also read under the collection's own mutex,
+// and so changes under it as well.
 struct Pending {
   Ask ask;
   wire::Envelope message;  // to send, in a collection without a fold
-  Stage stage = Stage::kAsked;
-  bool claimed = false;  // somebody is about to settle it
-  bool lost = false;     // the node does not have its reply any more
 
   absl::Mutex mutex;
-  wire::Envelope reply;
+  Stage stage = Stage::kAsked;
+  bool lost = false;  // the node does not have its reply any more
+  int losses = 0;
+  uint64_t attempt = 0;            // goes up with every reply's head
+  uint64_t weights_to_ignore = 0;  // that were asked for heads of earlier attempts
+  bool weighing = false;
+  std::shared_ptr<const wire::Envelope> reply;
+  uint64_t blob_bytes = 0;  // of the reply, known to the end
   std::optional<double> weight;
   uint64_t turn = 0;  // goes up with every upload, and when the bytes so far were forgotten
   uint64_t offset = 0;
@@ -134,25 +142,42 @@ void Collection::forget(std::span<const uint64_t> messages) {
   {
     absl::MutexLock lock(&mutex_);
     for (auto it = pending_.begin(); it != pending_.end();) {
-      if (std::ranges::find(messages, it->second->ask.message.value()) == messages.end()) {
+      const bool meant =
+          std::ranges::find(messages, it->second->ask.message.value()) != messages.end();
+      if (!meant) {
         ++it;
         continue;
       }
-      if (it->second->stage != Stage::kOver) {
-        it->second->stage = Stage::kOver;
-        --open_;
-        dropped.push_back(it->second);
-      }
+      dropped.push_back(it->second);
       it = pending_.erase(it);
     }
   }
   for (const auto& pending : dropped) {
+    {
+      absl::ReaderMutexLock gate(&gate_);
+      absl::MutexLock upload(&pending->mutex);
+      absl::MutexLock lock(&mutex_);
+      if (pending->stage == Stage::kOver) continue;
+      pending->stage = Stage::kOver;
+      --open_;
+      start_over(*pending);
+    }
     lines_.forget(pending->ask.instruction);
     lines_.send(pending->ask.node, wire::Cancel{pending->ask.instruction});
-    absl::MutexLock lock(&pending->mutex);
-    ++pending->turn;
-    release(*pending);
   }
+}
+
+// Forgets what came of a reply; the next one is another attempt.
+void Collection::start_over(Pending& pending) {
+  ++pending.turn;
+  ++pending.attempt;
+  if (std::exchange(pending.weighing, false)) ++pending.weights_to_ignore;
+  pending.reply.reset();
+  pending.weight.reset();
+  pending.streamed.reset();
+  pending.offset = 0;
+  pending.crc = 0;
+  release(pending);
 }
 
 std::shared_ptr<Pending> Collection::find(uint64_t node, uint64_t instruction) const {
@@ -163,35 +188,33 @@ std::shared_ptr<Pending> Collection::find(uint64_t node, uint64_t instruction) c
 }
 
 void Collection::node_joined(uint64_t node, const std::set<uint64_t>& holding) {
-  std::vector<std::shared_ptr<Pending>> again;
+  std::vector<std::shared_ptr<Pending>> all, again;
   {
     absl::MutexLock lock(&mutex_);
-    if (ended_) return;
     for (const auto& [instruction, pending] : pending_) {
-      if (pending->ask.node != node || pending->stage == Stage::kOver || pending->claimed) continue;
-      pending->lost = !holding.contains(instruction);
-      if (pending->lost && pending->stage != Stage::kKept) again.push_back(pending);
+      if (pending->ask.node == node) all.push_back(pending);
     }
   }
-  bool torn = false;
-  for (const auto& pending : again) {
-    {
-      absl::ReaderMutexLock gate(&gate_);
-      absl::MutexLock lock(&pending->mutex);
-      ++pending->turn;
-      // What it sends next may have other bytes than the part that was folded.
-      if (pending->streamed) torn |= fold_->abandon(*pending->streamed);
-      pending->streamed.reset();
-      pending->offset = 0;
-      pending->crc = 0;
-      release(*pending);
+  Guard guard(*this);
+  for (const auto& pending : all) {
+    absl::ReaderMutexLock gate(&gate_);
+    absl::MutexLock upload(&pending->mutex);
+    if (is_ended() || pending->stage == Stage::kOver) continue;
+    pending->lost = !holding.contains(pending->ask.instruction);
+    if (!pending->lost || pending->stage == Stage::kKept) continue;
+    if (pending->stage != Stage::kAsked && ++pending->losses > kLossesMax) {
+      guard.torn |= fail_locked(
+          pending, {MessageError::Code::kBadReply, "the node lost its reply time and again"});
+      continue;
     }
-    absl::MutexLock lock(&mutex_);
-    if (pending->stage != Stage::kOver) pending->stage = Stage::kAsked;
+    // What it sends next may have other bytes than the part that was folded.
+    if (pending->streamed) guard.torn |= fold_->abandon(*pending->streamed);
+    start_over(*pending);
+    set_stage(*pending, Stage::kAsked);
     pending->lost = false;
+    again.push_back(pending);
   }
   for (const auto& pending : again) lines_.send(node, assign_of(*pending));
-  if (torn) fetch_again();
 }
 
 void Collection::node_gone(uint64_t node, const std::string& reason) {
@@ -199,7 +222,7 @@ void Collection::node_gone(uint64_t node, const std::string& reason) {
   {
     absl::MutexLock lock(&mutex_);
     for (const auto& [instruction, pending] : pending_) {
-      if (pending->ask.node == node && pending->stage < Stage::kKept) owed.push_back(pending);
+      if (pending->ask.node == node) owed.push_back(pending);
     }
   }
   fail_all(owed, {MessageError::Code::kDeadline, reason});
@@ -209,36 +232,72 @@ void Collection::result(uint64_t node, wire::NodeResult result) {
   const std::shared_ptr<Pending> pending = find(node, result.instruction);
   if (!pending) return;
   std::optional<wire::Upload> go_on;
+  std::shared_ptr<const wire::Envelope> reply;
+  uint64_t attempt = 0;
+  bool weighs = false;
+  std::optional<MessageError> wrong;
   {
     absl::ReaderMutexLock gate(&gate_);
     absl::MutexLock upload(&pending->mutex);
-    absl::MutexLock lock(&mutex_);
+    if (is_ended()) return;
     if (pending->stage == Stage::kUploading) {
       // The node is back after a cut and offers the same reply: it goes on where we are.
-      const bool same = !result.reply.error && result.reply.blob.crc32 == pending->reply.blob.crc32;
+      const bool same =
+          !result.reply.error && result.reply.blob.crc32 == pending->reply->blob.crc32;
       if (!same) return;
       go_on = wire::Upload{result.instruction, pending->offset};
     } else if (pending->stage == Stage::kAsked) {
-      pending->stage = Stage::kDeciding;
-      pending->reply = std::move(result.reply);
+      wrong = wrong_with(*pending, result.reply);
+      weighs = !wrong && options_.weighs;
+      set_stage(*pending, Stage::kDeciding);
+      attempt = ++pending->attempt;
+      pending->weighing = weighs;
+      pending->blob_bytes = result.reply.blob.size;
+      pending->reply = reply = std::make_shared<const wire::Envelope>(std::move(result.reply));
     } else {
       return;
     }
   }
-  if (go_on) lines_.send(node, *go_on);
-  if (go_on) return;
-  wire::Envelope& reply = pending->reply;
+  if (go_on) {
+    lines_.send(node, *go_on);
+  } else if (wrong) {
+    fail(pending, attempt, *wrong);
+  } else if (weighs) {
+    const MetricRecord* metrics = reply->head.first_metrics();
+    hooks_.weigh(result.instruction, metrics ? *metrics : MetricRecord());
+  } else {
+    admit(pending, reply, attempt, std::nullopt);
+  }
+}
+
+// What can be seen from a reply's head alone.
+std::optional<MessageError> Collection::wrong_with(const Pending& pending,
+                                                   const wire::Envelope& reply) const {
   const Metadata& metadata = reply.metadata;
-  if (metadata.reply_to != pending->ask.message || metadata.source != NodeId(pending->ask.client) ||
+  const auto bad = [](std::string reason) {
+    return MessageError{MessageError::Code::kBadReply, std::move(reason)};
+  };
+  if (metadata.reply_to != pending.ask.message || metadata.source != NodeId(pending.ask.client) ||
       metadata.run != options_.run.id) {
-    return fail(pending, {MessageError::Code::kBadReply, "it replies to another message"});
+    return bad("it replies to another message");
   }
-  if (reply.error) return fail(pending, *reply.error);
-  if (options_.weighs) {
-    const MetricRecord* metrics = reply.head.first_metrics();
-    return hooks_.weigh(result.instruction, metrics ? *metrics : MetricRecord());
+  if (reply.error) return reply.error;
+  if (reply.blob.here.size() > wire::kInlineBytesMax) {
+    return bad(fmt::format("a blob of {} bytes in its message; {} fit, larger ones are uploaded",
+                           reply.blob.here.size(), wire::kInlineBytesMax));
   }
-  admit(pending, std::nullopt);
+  if (reply.blob.is_here()) return std::nullopt;
+  const uint64_t chunks = (reply.blob.size + wire::kChunkBytes - 1) / wire::kChunkBytes;
+  if (reply.blob.size != reply.head.blob_size() || reply.blob.crc32.size() != chunks) {
+    return bad(fmt::format("its blob has {} bytes and {} checksums, its arrays need {} and {}",
+                           reply.blob.size, reply.blob.crc32.size(), reply.head.blob_size(),
+                           chunks));
+  }
+  if (!options_.layout) return std::nullopt;
+  const Layout* layout = reply.head.first_layout();
+  if (!layout) return bad("it has no arrays");
+  const Status fits = require_layout(*layout, *options_.layout);
+  return fits.ok() ? std::nullopt : std::optional(bad(umbel::message_of(fits)));
 }
 
 void Collection::weighed(uint64_t instruction, Result<double> weight) {
@@ -246,104 +305,91 @@ void Collection::weighed(uint64_t instruction, Result<double> weight) {
   {
     absl::MutexLock lock(&mutex_);
     const auto found = pending_.find(instruction);
-    if (found == pending_.end() || found->second->stage != Stage::kDeciding) return;
+    if (found == pending_.end()) return;
     pending = found->second;
   }
-  if (!weight.ok()) {
-    return fail(pending, {MessageError::Code::kBadReply, umbel::message_of(weight.status())});
+  std::shared_ptr<const wire::Envelope> reply;
+  uint64_t attempt = 0;
+  {
+    absl::ReaderMutexLock gate(&gate_);
+    absl::MutexLock upload(&pending->mutex);
+    if (pending->weights_to_ignore > 0) {
+      --pending->weights_to_ignore;
+      return;
+    }
+    if (!std::exchange(pending->weighing, false)) return;
+    reply = pending->reply;
+    attempt = pending->attempt;
   }
-  admit(pending, *weight);
+  if (!weight.ok()) {
+    return fail(pending, attempt,
+                {MessageError::Code::kBadReply, umbel::message_of(weight.status())});
+  }
+  admit(pending, reply, attempt, *weight);
 }
 
-void Collection::admit(const std::shared_ptr<Pending>& pending, std::optional<double> weight) {
-  wire::Envelope& reply = pending->reply;
-  const bool here = reply.blob.is_here();
-  if (!fold_) {
-    if (here && claim(*pending)) return hand_on(pending, reply, SharedBlob());
-    if (here) return;
-    return admit_large(pending, std::nullopt);
-  }
-  if (!here && options_.layout) return admit_large(pending, weight);
+// Takes a reply in whose head nothing is wrong.
+void Collection::admit(const std::shared_ptr<Pending>& pending,
+                       const std::shared_ptr<const wire::Envelope>& reply, uint64_t attempt,
+                       std::optional<double> weight) {
+  const bool here = reply->blob.is_here();
+  if (!here && (!fold_ || options_.layout)) return admit_large(pending, *reply, attempt, weight);
+  wire::Envelope head = *reply;
   if (!here) {
     // Only metrics are asked for: the arrays stay where they are.
-    std::erase_if(reply.head.records,
+    std::erase_if(head.head.records,
                   [](const auto& record) { return std::holds_alternative<Layout>(record.second); });
-    reply.blob = {};
+    head.blob = {};
   }
-  const Result<Message> message = wire::to_message(reply, reply.blob.here);
+  Result<Message> message = wire::to_message(head, head.blob.here);
   if (!message.ok()) {
-    return fail(pending, {MessageError::Code::kBadReply, umbel::message_of(message.status())});
+    return fail(pending, attempt,
+                {MessageError::Code::kBadReply, umbel::message_of(message.status())});
   }
   absl::ReaderMutexLock gate(&gate_);
-  if (!claim(*pending)) return;
+  absl::MutexLock upload(&pending->mutex);
+  if (!is_current(*pending, attempt, Stage::kDeciding)) return;
+  if (!fold_) {
+    hooks_.arrived(*reply, SharedBlob());
+    return settle(pending, true, false, "");
+  }
   const bool counted = fold_->add(*message, weight);
   settle(pending, counted, false, counted ? "" : "the reply does not fit the round");
 }
 
-void Collection::admit_large(const std::shared_ptr<Pending>& pending,
-                             std::optional<double> weight) {
-  const wire::Envelope& reply = pending->reply;
-  const uint64_t chunks = (reply.blob.size + wire::kChunkBytes - 1) / wire::kChunkBytes;
-  if (reply.blob.size != reply.head.blob_size() || reply.blob.crc32.size() != chunks) {
-    return fail(
-        pending,
-        {MessageError::Code::kBadReply,
-         fmt::format("its blob has {} bytes and {} checksums, its arrays need {} and {}",
-                     reply.blob.size, reply.blob.crc32.size(), reply.head.blob_size(), chunks)});
+void Collection::admit_large(const std::shared_ptr<Pending>& pending, const wire::Envelope& reply,
+                             uint64_t attempt, std::optional<double> weight) {
+  const uint64_t bytes = reply.blob.size;
+  if (!fold_ && bytes > memory_.most()) {
+    return fail(pending, attempt,
+                {MessageError::Code::kBadReply,
+                 fmt::format("a single reply of {} bytes; this hub keeps {} at most "
+                             "(umbel-superlink --memory-max)",
+                             bytes, memory_.most())});
   }
-  if (fold_) {
-    const Layout* layout = reply.head.first_layout();
-    const Status fits =
-        layout ? require_layout(*layout, *options_.layout) : invalid_argument("it has no arrays");
-    if (!fits.ok()) {
-      return fail(pending, {MessageError::Code::kBadReply, umbel::message_of(fits)});
-    }
+  if (!fold_) {
+    return memory_.take_when_free(bytes, [self = shared_from_this(), pending, attempt, bytes] {
+      self->begin_kept(pending, attempt, std::nullopt, bytes);
+    });
   }
-  pending->weight = weight;
-  if (memory_.try_take(reply.blob.size)) {
-    pending->budgeted = reply.blob.size;
-    return begin_kept(pending);
+  if (memory_.try_take(bytes)) return begin_kept(pending, attempt, weight, bytes);
+  Status begun;
+  {
+    absl::ReaderMutexLock gate(&gate_);
+    absl::MutexLock upload(&pending->mutex);
+    if (!is_current(*pending, attempt, Stage::kDeciding)) return;
+    pending->weight = weight;
+    begun = begin_streamed(*pending);
+    if (begun.ok()) set_stage(*pending, Stage::kUploading);
   }
-  if (fold_) {
-    Status begun;
-    {
-      absl::ReaderMutexLock gate(&gate_);
-      absl::MutexLock lock(&pending->mutex);
-      begun = begin_streamed(*pending);
-    }
-    if (!begun.ok())
-      return fail(pending, {MessageError::Code::kBadReply, umbel::message_of(begun)});
-    {
-      absl::MutexLock lock(&mutex_);
-      if (ended_ || pending->stage != Stage::kDeciding) return;
-      pending->stage = Stage::kUploading;
-    }
-    lines_.send(pending->ask.node, wire::Upload{pending->ask.instruction, 0});
-    return;
+  if (!begun.ok()) {
+    return fail(pending, attempt, {MessageError::Code::kBadReply, umbel::message_of(begun)});
   }
-  if (reply.blob.size > memory_.most()) {
-    return fail(pending, {MessageError::Code::kBadReply,
-                          fmt::format("a single reply of {} bytes; this hub keeps {} at most "
-                                      "(umbel-superlink --memory-max)",
-                                      reply.blob.size, memory_.most())});
-  }
-  const auto [size, turn] = [&] {
-    absl::MutexLock lock(&pending->mutex);
-    return std::pair(reply.blob.size, pending->turn);
-  }();
-  memory_.take_when_free(size, [self = shared_from_this(), pending, size = size, turn = turn] {
-    {
-      absl::MutexLock lock(&pending->mutex);
-      if (pending->turn == turn) pending->budgeted = size;
-    }
-    // Meanwhile it may have been given up, or lost and asked for again.
-    if (pending->budgeted == 0) return self->memory_.give_back(size);
-    self->begin_kept(pending);
-  });
+  lines_.send(pending->ask.node, wire::Upload{pending->ask.instruction, 0});
 }
 
 Status Collection::begin_streamed(Pending& pending) {
-  const wire::ContentHead& head = pending.reply.head;
+  const wire::ContentHead& head = pending.reply->head;
   static const MetricRecord none;
   const MetricRecord* metrics = head.first_metrics();
   UMBEL_ASSIGN_OR_RETURN(
@@ -356,24 +402,31 @@ Status Collection::begin_streamed(Pending& pending) {
   return absl::OkStatus();
 }
 
-void Collection::begin_kept(const std::shared_ptr<Pending>& pending) {
-  Result<SharedBlob> blob = SharedBlob::create(pending->reply.blob.size);
-  if (!blob.ok()) {
-    return fail(pending, {MessageError::Code::kUnknown, umbel::message_of(blob.status())});
-  }
+// Makes room for a reply that is kept until it is whole; `bytes` were taken from the budget for it.
+void Collection::begin_kept(const std::shared_ptr<Pending>& pending, uint64_t attempt,
+                            std::optional<double> weight, uint64_t bytes) {
+  Result<SharedBlob> blob = SharedBlob::create(bytes);
+  bool current = false;
   {
-    absl::MutexLock lock(&pending->mutex);
-    pending->kept = *std::move(blob);
-  }
-  {
-    absl::MutexLock lock(&mutex_);
-    if (ended_ || pending->stage != Stage::kDeciding) {
-      release(*pending);
-      return;
+    absl::ReaderMutexLock gate(&gate_);
+    absl::MutexLock upload(&pending->mutex);
+    // Meanwhile it may have been given up, or lost and asked for again.
+    current = is_current(*pending, attempt, Stage::kDeciding);
+    if (current && blob.ok()) {
+      pending->weight = weight;
+      pending->kept = *std::move(blob);
+      pending->budgeted = bytes;
+      set_stage(*pending, Stage::kUploading);
     }
-    pending->stage = Stage::kUploading;
   }
-  lines_.send(pending->ask.node, wire::Upload{pending->ask.instruction, 0});
+  if (current && blob.ok()) {
+    lines_.send(pending->ask.node, wire::Upload{pending->ask.instruction, 0});
+    return;
+  }
+  memory_.give_back(bytes);
+  if (current) {
+    fail(pending, attempt, {MessageError::Code::kUnknown, umbel::message_of(blob.status())});
+  }
 }
 
 Result<std::unique_ptr<Collection::Upload>> Collection::begin_upload(uint64_t node,
@@ -383,11 +436,8 @@ Result<std::unique_ptr<Collection::Upload>> Collection::begin_upload(uint64_t no
   if (!pending) return not_found("instruction {}: not one of this node's", instruction);
   absl::ReaderMutexLock gate(&gate_);
   absl::MutexLock upload_lock(&pending->mutex);
-  {
-    absl::MutexLock lock(&mutex_);
-    if (ended_ || pending->stage != Stage::kUploading) {
-      return failed_precondition("instruction {}: its reply is not wanted now", instruction);
-    }
+  if (is_ended() || pending->stage != Stage::kUploading) {
+    return failed_precondition("instruction {}: its reply is not wanted now", instruction);
   }
   if (offset != pending->offset) {
     return failed_precondition("instruction {}: go on at offset {}, not {}", instruction,
@@ -405,95 +455,86 @@ Result<uint64_t> Collection::offset(uint64_t node, uint64_t instruction) {
   if (!pending) return not_found("instruction {}: not one of this node's", instruction);
   absl::ReaderMutexLock gate(&gate_);
   absl::MutexLock upload_lock(&pending->mutex);
-  absl::MutexLock lock(&mutex_);
-  if (pending->stage == Stage::kKept || pending->stage == Stage::kOver)
-    return pending->reply.blob.size;
-  return pending->offset;
+  return pending->stage >= Stage::kKept ? pending->blob_bytes : pending->offset;
 }
 
 Status Collection::Upload::take(std::span<const std::byte> piece) {
-  Status status;
-  {
-    absl::ReaderMutexLock gate(&collection->gate_);
-    absl::MutexLock lock(&pending->mutex);
-    if (pending->turn != turn) return failed_precondition("another upload of this reply has begun");
-    const wire::BlobRef& blob = pending->reply.blob;
-    if (piece.size() > blob.size - pending->offset) {
-      status = invalid_argument("the reply is longer than the {} bytes it announced", blob.size);
-    }
-    while (status.ok() && !piece.empty()) {
-      const uint64_t chunk = pending->offset / wire::kChunkBytes;
-      const uint64_t left =
-          std::min<uint64_t>((chunk + 1) * wire::kChunkBytes, blob.size) - pending->offset;
-      const auto part = piece.first(std::min<uint64_t>(left, piece.size()));
-      piece = piece.subspan(part.size());
-      pending->crc = wire::crc32(part, pending->crc);
-      if (part.size() == left) {
-        if (pending->crc != blob.crc32[chunk]) {
-          status =
-              data_loss("chunk {} came with another checksum than it was announced with", chunk);
-          break;
-        }
-        pending->crc = 0;
-      }
-      if (pending->streamed) {
-        // Other records' arrays travel in the same blob; they are not folded.
-        const auto [first, end] = pending->reply.head.first_layout_range();
-        const uint64_t from = std::clamp(pending->offset, first, end);
-        const uint64_t to = std::clamp(pending->offset + part.size(), first, end);
-        if (from < to) {
-          status = collection->fold_->add(*pending->streamed,
-                                          part.subspan(from - pending->offset, to - from));
-        }
-      } else {
-        status = pending->kept.write(pending->offset, part);
-      }
-      pending->offset += part.size();
-    }
-    if (status.ok() && pending->offset != blob.size) return status;
-    ++pending->turn;
+  Guard guard(*collection);
+  absl::ReaderMutexLock gate(&collection->gate_);
+  absl::MutexLock lock(&pending->mutex);
+  if (pending->turn != turn || collection->is_ended()) {
+    return failed_precondition(
+        "another upload of this reply has begun, or it is not wanted any more");
   }
+  const Status status = collection->add_bytes(*pending, piece);
   if (!status.ok()) {
-    collection->fail(pending, {MessageError::Code::kBadReply, umbel::message_of(status)});
+    guard.torn = collection->fail_locked(
+        pending, {MessageError::Code::kBadReply, umbel::message_of(status)});
     return status;
   }
-  collection->whole(pending);
+  if (pending->offset == pending->reply->blob.size) collection->whole(pending);
+  return absl::OkStatus();
+}
+
+// Checks bytes against their chunk's checksum, and folds or keeps them.
+Status Collection::add_bytes(Pending& pending, std::span<const std::byte> piece) {
+  const wire::BlobRef& blob = pending.reply->blob;
+  if (piece.size() > blob.size - pending.offset) {
+    return invalid_argument("the reply is longer than the {} bytes it announced", blob.size);
+  }
+  while (!piece.empty()) {
+    const uint64_t chunk = pending.offset / wire::kChunkBytes;
+    const uint64_t left =
+        std::min<uint64_t>((chunk + 1) * wire::kChunkBytes, blob.size) - pending.offset;
+    const auto part = piece.first(std::min<uint64_t>(left, piece.size()));
+    piece = piece.subspan(part.size());
+    pending.crc = wire::crc32(part, pending.crc);
+    if (part.size() == left) {
+      if (pending.crc != blob.crc32[chunk]) {
+        return data_loss("chunk {} came with another checksum than it was announced with", chunk);
+      }
+      pending.crc = 0;
+    }
+    if (pending.streamed) {
+      // Other records' arrays travel in the same blob; they are not folded.
+      const auto [first, end] = pending.reply->head.first_layout_range();
+      const uint64_t from = std::clamp(pending.offset, first, end);
+      const uint64_t to = std::clamp(pending.offset + part.size(), first, end);
+      if (from < to) {
+        UMBEL_RETURN_IF_ERROR(
+            fold_->add(*pending.streamed, part.subspan(from - pending.offset, to - from)));
+      }
+    } else {
+      UMBEL_RETURN_IF_ERROR(pending.kept.write(pending.offset, part));
+    }
+    pending.offset += part.size();
+  }
   return absl::OkStatus();
 }
 
 bool Collection::Upload::whole() const {
   absl::MutexLock lock(&pending->mutex);
-  return pending->offset == pending->reply.blob.size;
+  return pending->offset == pending->blob_bytes;
 }
 
 uint64_t Collection::Upload::offset() const {
   absl::MutexLock lock(&pending->mutex);
-  return pending->offset;
+  return pending->stage >= Stage::kKept ? pending->blob_bytes : pending->offset;
 }
 
-bool Collection::claim(Pending& pending) {
-  absl::MutexLock lock(&mutex_);
-  if (ended_ || pending.claimed || pending.stage >= Stage::kKept) return false;
-  return pending.claimed = true;
-}
-
+// The last byte is here.
 void Collection::whole(const std::shared_ptr<Pending>& pending) {
-  absl::ReaderMutexLock gate(&gate_);
-  SharedBlob kept;
-  {
-    absl::MutexLock lock(&pending->mutex);
-    // The sums may have been emptied between the last byte and here: then it is fetched again.
-    if (pending->offset != pending->reply.blob.size || !claim(*pending)) return;
-    kept = std::move(pending->kept);
-  }
   if (pending->streamed) {
-    // All of its bytes were taken; what finish() could still refuse would be a bug of ours.
+    // All of its bytes were taken: what finish() could still refuse would be a bug of ours.
     UMBEL_CHECK(fold_->finish(*pending->streamed).ok());
     return settle(pending, true, true, "");
   }
-  UMBEL_CHECK(kept.seal().ok());
-  if (!fold_) return hand_on(pending, pending->reply, std::move(kept));
-  const Result<Message> message = mapped_message(pending->reply, kept);
+  UMBEL_CHECK(pending->kept.seal().ok());
+  if (!fold_) {
+    hooks_.arrived(*pending->reply, std::move(pending->kept));
+    return settle(pending, true, false, "");
+  }
+  const Result<Message> message = mapped_message(*pending->reply, pending->kept);
   bool counted = false;
   std::string reason = "the reply does not fit the round";
   if (message.ok()) {
@@ -505,20 +546,27 @@ void Collection::whole(const std::shared_ptr<Pending>& pending) {
   settle(pending, counted, false, counted ? "" : reason);
 }
 
-void Collection::hand_on(const std::shared_ptr<Pending>& pending, const wire::Envelope& reply,
-                         SharedBlob blob) {
-  hooks_.arrived(reply, std::move(blob));
-  settle(pending, true, false, "");
+bool Collection::is_ended() const {
+  absl::MutexLock lock(&mutex_);
+  return ended_;
 }
 
+bool Collection::is_current(const Pending& pending, uint64_t attempt, Stage stage) const {
+  return pending.attempt == attempt && pending.stage == stage && !is_ended();
+}
+
+void Collection::set_stage(Pending& pending, Stage stage) {
+  absl::MutexLock lock(&mutex_);
+  pending.stage = stage;
+}
+
+// The end of a reply; its mutex is held, and the gate.
 void Collection::settle(const std::shared_ptr<Pending>& pending, bool counted, bool keep,
                         const std::string& reason) {
   bool complete = false;
   {
     absl::MutexLock lock(&mutex_);
-    if (pending->stage >= Stage::kKept) return;
     pending->stage = keep ? Stage::kKept : Stage::kOver;
-    pending->claimed = false;
     if (counted) {
       decision_.counted.push_back(pending->ask.client);
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started_;
@@ -528,67 +576,67 @@ void Collection::settle(const std::shared_ptr<Pending>& pending, bool counted, b
     if (!keep && !options_.folds) pending_.erase(pending->ask.instruction);
   }
   if (!keep) {
-    {
-      absl::MutexLock lock(&pending->mutex);
-      release(*pending);
-      // A reply's own memory goes with it; what is left of it is where it belongs in the decision.
-      pending->reply.blob.here = Buffer();
-      pending->reply.head.records.clear();
-    }
+    // A reply's own memory goes with it.
+    start_over(*pending);
     lines_.forget(pending->ask.instruction);
     lines_.send(pending->ask.node, wire::Done{pending->ask.instruction, counted, reason});
   }
   if (complete && hooks_.complete) hooks_.complete();
 }
 
-void Collection::fail(const std::shared_ptr<Pending>& pending, MessageError error) {
-  fail_all({pending}, error);
+// Holds off complete() while replies fail: not before the sums are without the torn ones.
+Collection::Guard::Guard(Collection& collection) : collection_(collection) {
+  absl::MutexLock lock(&collection_.mutex_);
+  ++collection_.open_;
+}
+
+Collection::Guard::~Guard() {
+  if (torn) collection_.fetch_again();
+  bool complete = false;
+  {
+    absl::MutexLock lock(&collection_.mutex_);
+    complete = --collection_.open_ == 0 && !collection_.ended_;
+  }
+  if (complete && collection_.hooks_.complete) collection_.hooks_.complete();
+}
+
+// True if a part of it is in the sums.
+bool Collection::fail_locked(const std::shared_ptr<Pending>& pending, const MessageError& error) {
+  bool torn = false;
+  if (pending->streamed) {
+    torn = fold_->drop(*pending->streamed, error);
+  } else if (fold_) {
+    fold_->fail(NodeId(pending->ask.client), error);
+  } else {
+    wire::Envelope reply;
+    reply.metadata = assign_of(*pending).message.metadata;
+    reply.metadata.reply_to = pending->ask.message;
+    std::swap(reply.metadata.source, reply.metadata.destination);
+    reply.error = error;
+    hooks_.arrived(reply, SharedBlob());
+  }
+  settle(pending, false, false, error.reason);
+  return torn;
+}
+
+void Collection::fail(const std::shared_ptr<Pending>& pending, uint64_t attempt,
+                      const MessageError& error) {
+  Guard guard(*this);
+  absl::ReaderMutexLock gate(&gate_);
+  absl::MutexLock upload(&pending->mutex);
+  if (pending->attempt != attempt || pending->stage >= Stage::kKept || is_ended()) return;
+  guard.torn = fail_locked(pending, error);
 }
 
 void Collection::fail_all(const std::vector<std::shared_ptr<Pending>>& all,
                           const MessageError& error) {
-  bool torn = false;
-  std::vector<std::shared_ptr<Pending>> failed;
+  Guard guard(*this);
   for (const auto& pending : all) {
     absl::ReaderMutexLock gate(&gate_);
     absl::MutexLock upload(&pending->mutex);
-    if (!claim(*pending)) continue;
-    ++pending->turn;  // an upload that is under way ends
-    if (pending->streamed) {
-      torn |= fold_->drop(*pending->streamed, error);
-      pending->streamed.reset();
-    } else if (fold_) {
-      fold_->fail(NodeId(pending->ask.client), error);
-    }
-    failed.push_back(pending);
+    if (pending->stage >= Stage::kKept || is_ended()) continue;
+    guard.torn |= fail_locked(pending, error);
   }
-  for (const auto& pending : failed) {
-    if (!fold_) {
-      wire::Envelope reply;
-      reply.metadata = assign_of(*pending).message.metadata;
-      reply.metadata.reply_to = pending->ask.message;
-      std::swap(reply.metadata.source, reply.metadata.destination);
-      reply.error = error;
-      hooks_.arrived(reply, SharedBlob());
-    }
-  }
-  // First the sums, then the count: complete() must not be called over sums with a torn reply.
-  if (torn) {
-    {
-      absl::MutexLock lock(&mutex_);
-      ++open_;
-    }
-    for (const auto& pending : failed) settle(pending, false, false, error.reason);
-    fetch_again();
-    bool complete = false;
-    {
-      absl::MutexLock lock(&mutex_);
-      complete = --open_ == 0 && !ended_;
-    }
-    if (complete && hooks_.complete) hooks_.complete();
-    return;
-  }
-  for (const auto& pending : failed) settle(pending, false, false, error.reason);
 }
 
 // Empties the sums, and has every reply sent again that was folded without being kept.
@@ -597,9 +645,9 @@ void Collection::fetch_again() {
   std::vector<std::pair<std::shared_ptr<Pending>, Status>> refused;
   {
     absl::WriterMutexLock gate(&gate_);
-    fold_->restart();
     absl::MutexLock lock(&mutex_);
     if (ended_) return;
+    fold_->restart();
     for (const auto& [instruction, pending] : pending_) {
       const bool was_kept = pending->stage == Stage::kKept;
       if (!was_kept && !(pending->stage == Stage::kUploading && pending->streamed)) continue;
@@ -607,11 +655,9 @@ void Collection::fetch_again() {
         ++open_;
         std::erase(decision_.counted, pending->ask.client);
       }
-      ++pending->turn;
-      pending->offset = 0;
-      pending->crc = 0;
       if (pending->lost) {
-        pending->streamed.reset();
+        start_over(*pending);
+        pending->lost = false;
         pending->stage = Stage::kAsked;
         lost.push_back(pending);
         continue;
@@ -633,7 +679,7 @@ void Collection::fetch_again() {
   }
   for (const auto& pending : lost) lines_.send(pending->ask.node, assign_of(*pending));
   for (const auto& [pending, status] : refused) {
-    fail(pending, {MessageError::Code::kBadReply, umbel::message_of(status)});
+    fail_all({pending}, {MessageError::Code::kBadReply, umbel::message_of(status)});
   }
 }
 
@@ -671,15 +717,15 @@ void Collection::cancel() {
     for (const auto& [instruction, pending] : pending_) all.push_back(pending);
   }
   for (const auto& pending : all) {
-    absl::MutexLock lock(&pending->mutex);
-    ++pending->turn;
-    release(*pending);
-  }
-  for (const auto& pending : all) {
-    lines_.forget(pending->ask.instruction);
-    if (pending->stage != Stage::kOver) {
-      lines_.send(pending->ask.node, wire::Cancel{pending->ask.instruction});
+    bool over = false;
+    {
+      absl::ReaderMutexLock gate(&gate_);
+      absl::MutexLock upload(&pending->mutex);
+      over = pending->stage == Stage::kOver;
+      start_over(*pending);
     }
+    lines_.forget(pending->ask.instruction);
+    if (!over) lines_.send(pending->ask.node, wire::Cancel{pending->ask.instruction});
   }
 }
 
@@ -697,6 +743,9 @@ Result<aggregate::FoldResult> Collection::close(const aggregate::StreamFold::Tak
     std::ranges::sort(decision_.counted);
   }
   Result<aggregate::FoldResult> result = fold_->close(take);
+  if (result.status().code() == absl::StatusCode::kFailedPrecondition) {
+    return absl::InternalError(umbel::message_of(result.status()));  // not to be tried again
+  }
   for (const auto& pending : kept) {
     lines_.forget(pending->ask.instruction);
     lines_.send(pending->ask.node, wire::Done{pending->ask.instruction, true, ""});

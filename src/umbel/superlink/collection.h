@@ -31,6 +31,9 @@ class NodeLines {
   virtual void forget(uint64_t instruction) = 0;
 };
 
+enum class Stage : uint8_t;
+struct Pending;
+
 // One message to one node, and what becomes of its reply.
 struct Ask {
   uint64_t instruction = 0;
@@ -98,7 +101,7 @@ class Collection : public std::enable_shared_from_this<Collection> {
    private:
     friend class Collection;
     std::shared_ptr<Collection> collection;
-    std::shared_ptr<struct Pending> pending;
+    std::shared_ptr<Pending> pending;
     uint64_t turn = 0;
   };
   // NOT_FOUND for what this node was not asked for, FAILED_PRECONDITION (with the right offset) if
@@ -125,22 +128,39 @@ class Collection : public std::enable_shared_from_this<Collection> {
   std::vector<double> reply_seconds() const;
 
  private:
+  class Guard {
+   public:
+    explicit Guard(Collection& collection);
+    ~Guard();
+    bool torn = false;  // a reply ended half-way: the sums are to be emptied
+
+   private:
+    Collection& collection_;
+  };
   wire::Assign assign_of(const Pending& pending) const;
   std::shared_ptr<Pending> find(uint64_t node, uint64_t instruction) const;
-  void admit(const std::shared_ptr<Pending>& pending, std::optional<double> weight);
-  void admit_large(const std::shared_ptr<Pending>& pending, std::optional<double> weight);
-  Status begin_streamed(Pending& pending);
-  void begin_kept(const std::shared_ptr<Pending>& pending);
-  void fail(const std::shared_ptr<Pending>& pending, MessageError error);
+  std::optional<MessageError> wrong_with(const Pending& pending, const wire::Envelope& reply) const;
+  void admit(const std::shared_ptr<Pending>& pending,
+             const std::shared_ptr<const wire::Envelope>& reply, uint64_t attempt,
+             std::optional<double> weight);
+  void admit_large(const std::shared_ptr<Pending>& pending, const wire::Envelope& reply,
+                   uint64_t attempt, std::optional<double> weight);
+  void begin_kept(const std::shared_ptr<Pending>& pending, uint64_t attempt,
+                  std::optional<double> weight, uint64_t bytes);
+  void fail(const std::shared_ptr<Pending>& pending, uint64_t attempt, const MessageError& error);
   void fail_all(const std::vector<std::shared_ptr<Pending>>& pending, const MessageError& error);
-  // The right to settle a reply: for one caller only.
-  bool claim(Pending& pending);
+  void fetch_again();
+  bool is_ended() const;
+  // With the gate and the reply's own mutex held.
+  bool is_current(const Pending& pending, uint64_t attempt, Stage stage) const;
+  void set_stage(Pending& pending, Stage stage);
+  Status begin_streamed(Pending& pending);
+  Status add_bytes(Pending& pending, std::span<const std::byte> piece);
   void whole(const std::shared_ptr<Pending>& pending);
-  void hand_on(const std::shared_ptr<Pending>& pending, const wire::Envelope& reply,
-               SharedBlob blob);
   void settle(const std::shared_ptr<Pending>& pending, bool counted, bool keep,
               const std::string& reason);
-  void fetch_again();
+  bool fail_locked(const std::shared_ptr<Pending>& pending, const MessageError& error);
+  void start_over(Pending& pending);
   void release(Pending& pending);
 
   const Options options_;

@@ -8,6 +8,8 @@
 #include <functional>
 #include <utility>
 
+#include "umbel/superlink/task_queue.h"
+
 namespace umbel::superlink {
 
 // How much memory replies may take that are kept as a whole until they are complete.  Any thread.
@@ -51,7 +53,8 @@ class MemoryBudget {
         waiting_.pop_front();
       }
     }
-    for (const auto& call : served) call();
+    // Not here: whoever gives back holds what the next may need.
+    for (auto& call : served) calls_.post(std::move(call));
   }
 
  private:
@@ -59,6 +62,7 @@ class MemoryBudget {
   mutable absl::Mutex mutex_;
   uint64_t used_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<std::pair<uint64_t, std::function<void()>>> waiting_ ABSL_GUARDED_BY(mutex_);
+  TaskQueue calls_;
 };
 
 }  // namespace umbel::superlink

@@ -70,6 +70,9 @@ class Deployment:
         self.environment = dict(os.environ, UMBEL_HOME=str(self.folder / "home"))
         self.port = 0
         self.trust = None
+        self.hub = None
+
+    def open(self):
         self.start()
         self.umbel("link", "add", "hub", self.address, "--trust", f"sha256:{self.trust}",
                    "--key", self.admin_key)
@@ -104,9 +107,6 @@ class Deployment:
         status = pathlib.Path(f"/proc/{self.hub.process.pid}/status").read_text()
         return int(re.search(rf"^{field}:\s+(\d+) kB", status, re.M)[1]) * 1024
 
-    def forget_peak(self):
-        pathlib.Path(f"/proc/{self.hub.process.pid}/clear_refs").write_text("5")
-
     def run(self, app, *arguments):
         process = subprocess.Popen(
             [str(part) for part in (self.bin / "umbel", "run", app, "hub", "--format", "json", *arguments)],
@@ -124,7 +124,8 @@ class Deployment:
         return result
 
     def stop(self):
-        self.hub.kill(signal.SIGTERM)
+        if self.hub:
+            self.hub.kill(signal.SIGTERM)
 
 
 @contextlib.contextmanager
@@ -132,6 +133,7 @@ def deployment(binaries):
     with tempfile.TemporaryDirectory(prefix="umbel-bench-") as folder:
         hub = Deployment(binaries, folder)
         try:
+            hub.open()
             yield hub
         finally:
             hub.stop()

@@ -180,8 +180,8 @@ class Federation:
 
     def call(self, *arguments, home=None, seconds=170):
         environment = dict(self.environment, **({"UMBEL_HOME": str(home)} if home else {}))
-        return subprocess.run([*self.cli_prefix, self.programs / "umbel", *map(str, arguments)], env=environment,
-                              cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True,
+        return subprocess.run([*self.cli_prefix, self.programs / "umbel", *map(str, arguments)],
+                              env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, errors="replace", timeout=seconds)
 
     def umbel(self, *arguments, code=0, home=None, seconds=170):

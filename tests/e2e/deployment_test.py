@@ -57,9 +57,10 @@ class Recovery(Deployed):
     def test_everything_restarted_one_after_the_other(self):
         number = self.held()
         self.assertEqual(self.f.hub.end(), 0)
+        self.f.close_gates()
         self.f.start_hub_again()
+        self.f.wait_held()  # the round was asked for again
         for node in self.f.nodes:
-            node.wait_online()
             node.program.send(signal.SIGTERM)  # it drains: its client is still at the gate
             wait_for(f"{node.name} to drain", lambda: node.at_hub()["status"] == "draining")
             node.open_gate()

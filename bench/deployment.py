@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import statistics
 import subprocess
@@ -54,6 +55,13 @@ class Lines:
         if self.process.poll() is None:
             self.process.send_signal(number)
         self.process.wait(timeout=PATIENCE)
+
+
+def copied(app, folder):
+    """The app where its build leaves nothing behind."""
+    target = pathlib.Path(folder) / "app"
+    shutil.copytree(ROOT / app, target, ignore=shutil.ignore_patterns("build"))
+    return target
 
 
 def many_descriptors():
@@ -107,7 +115,9 @@ class Deployment:
         status = pathlib.Path(f"/proc/{self.hub.process.pid}/status").read_text()
         return int(re.search(rf"^{field}:\s+(\d+) kB", status, re.M)[1]) * 1024
 
-    def run(self, app, *arguments):
+    def run(self, *arguments):
+        """Starts a run of the benches' app."""
+        app = copied("bench/deploy_app", self.folder)
         process = subprocess.Popen(
             [str(part) for part in (self.bin / "umbel", "run", app, "hub", "--format", "json", *arguments)],
             env=self.environment, text=True, stdout=subprocess.PIPE,
@@ -150,7 +160,7 @@ def latency(bench):
         rounds = 20 if bench.options.smoke else 1000
         node = hub.nodes("ping", 1, rounds)
         node.until("^joined$")
-        hub.completed(hub.run(ROOT / "bench" / "deploy_app", "--nodes", 1, "--run-config",
+        hub.completed(hub.run("--nodes", 1, "--run-config",
                               f"mode='ping' rounds={rounds}"))
         for row in rows_of(node.end().splitlines()):
             bench.emit(row)
@@ -159,8 +169,8 @@ def latency(bench):
 def hundred_rounds(bench):
     """`umbel run` of the smallest app on ten nodes of umbel up, against the same run simulated."""
     nodes, rounds = (2, 5) if bench.options.smoke else (10, 100)
-    app = ROOT / "examples" / "linear"
     with tempfile.TemporaryDirectory(prefix="umbel-bench-") as folder:
+        app = copied("examples/linear", folder)
         environment = dict(os.environ, UMBEL_HOME=f"{folder}/home")
         umbel = bench.bin / "umbel"
         up = Lines([umbel, "up", "--nodes", nodes, "--port", 0], environment, f"{folder}/up.log")
@@ -199,7 +209,7 @@ def uploads(bench):
         before = hub.memory("VmRSS")
         nodes = hub.nodes("upload", 4, rounds)
         nodes.until("^joined$")
-        hub.completed(hub.run(ROOT / "bench" / "deploy_app", "--nodes", 4, "--run-config",
+        hub.completed(hub.run("--nodes", 4, "--run-config",
                               f"mode='fold' rounds={rounds} model-bytes={megabytes << 20}"))
         for row in rows_of(nodes.end().splitlines()):
             bench.emit(row)

@@ -24,6 +24,15 @@ struct Kept {
   absl::Mutex mutex;
   std::deque<Block> blocks ABSL_GUARDED_BY(mutex);
   size_t bytes ABSL_GUARDED_BY(mutex) = 0;
+  size_t bytes_max ABSL_GUARDED_BY(mutex) = kLargeBytesKept;
+
+  void trim() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    while (bytes > bytes_max) {
+      ::munmap(blocks.front().memory, blocks.front().bytes);
+      bytes -= blocks.front().bytes;
+      blocks.pop_front();
+    }
+  }
 };
 Kept& kept() {
   static Kept& all = *new Kept;
@@ -57,11 +66,26 @@ void free_large(void* block, size_t bytes) {
   absl::MutexLock lock(&all.mutex);
   all.blocks.push_back({block, bytes});
   all.bytes += bytes;
-  while (all.bytes > kLargeBytesKept) {
-    ::munmap(all.blocks.front().memory, all.blocks.front().bytes);
-    all.bytes -= all.blocks.front().bytes;
-    all.blocks.pop_front();
-  }
+  all.trim();
+}
+
+KeepLargeBlocks::KeepLargeBlocks(size_t bytes) : bytes_(bytes) {
+  Kept& all = kept();
+  absl::MutexLock lock(&all.mutex);
+  all.bytes_max += bytes_;
+}
+
+KeepLargeBlocks::~KeepLargeBlocks() {
+  Kept& all = kept();
+  absl::MutexLock lock(&all.mutex);
+  all.bytes_max -= bytes_;
+  all.trim();
+}
+
+size_t large_bytes_kept() {
+  Kept& all = kept();
+  absl::MutexLock lock(&all.mutex);
+  return all.bytes;
 }
 
 }  // namespace umbel

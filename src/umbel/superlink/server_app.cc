@@ -25,6 +25,19 @@ bool all_distinct(std::vector<uint64_t> numbers) {
   return std::ranges::adjacent_find(numbers) == numbers.end();
 }
 
+// As wire::chunk_crcs() of its bytes, which are never all in our memory.
+Result<std::vector<uint32_t>> crcs_of(const SharedBlob& blob) {
+  Buffer chunk = Buffer::allocate(wire::kChunkBytes);
+  std::vector<uint32_t> crcs;
+  for (uint64_t at = 0; at < blob.size(); at += wire::kChunkBytes) {
+    const auto part =
+        chunk.mutable_bytes().first(std::min<uint64_t>(wire::kChunkBytes, blob.size() - at));
+    UMBEL_RETURN_IF_ERROR(blob.read(at, part));
+    crcs.push_back(wire::crc32(part));
+  }
+  return crcs;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ServerAppProcess>> ServerAppProcess::start(Options options, Parts parts) {
@@ -192,14 +205,12 @@ Result<wire::BlobRef> ServerAppProcess::publish(const wire::BlobRef& blob, Descr
   UMBEL_ASSIGN_OR_RETURN(const SharedBlob shared,
                          SharedBlob::adopt(std::move(descriptor), blob.size));
   wire::BlobRef out{.size = blob.size};
-  {
+  if (blob.size <= wire::kInlineBytesMax) {
     UMBEL_ASSIGN_OR_RETURN(const Buffer bytes, shared.map());
-    if (blob.size <= wire::kInlineBytesMax) {
-      out.here = bytes.clone();
-      return out;
-    }
-    out.crc32 = wire::chunk_crcs(bytes.bytes());
+    out.here = bytes.clone();
+    return out;
   }
+  UMBEL_ASSIGN_OR_RETURN(out.crc32, crcs_of(shared));
   std::set<uint64_t> readers;
   for (const uint64_t client : clients) readers.insert(options_.members[client]);
   UMBEL_ASSIGN_OR_RETURN(out.id, parts_.blobs.put(shared, std::move(readers)));

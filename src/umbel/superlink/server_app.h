@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "umbel/base/large_blocks.h"
 #include "umbel/runner/channel.h"
 #include "umbel/runner/child_process.h"
 #include "umbel/superlink/blobs.h"
@@ -66,6 +67,11 @@ class ServerAppProcess {
     std::vector<uint64_t> timers;
   };
 
+  // A round's sums take the memory of the one before: new pages cost as much as decrypting what is
+  // summed up in them.
+  static constexpr size_t kSumsBytesKept = size_t{4} << 30;
+
+  const KeepLargeBlocks sums_kept_{kSumsBytesKept};
   const Options options_;
   Parts parts_;
   runner::Channel channel_;

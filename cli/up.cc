@@ -247,6 +247,7 @@ class LocalFederation {
 }  // namespace
 
 int run_up(const UpOptions& options, const Output& output) {
+  if (const Status free = require_no_up_process(); !free.ok()) return output.fail(free);
   const auto said = [&](const std::string& how) {
     return fmt::format(
         "a hub and {} nodes are up; `umbel run APP {}` runs an app there; {} ends them",

@@ -87,27 +87,43 @@ Status write_up_process() {
   return write_file_atomic(process_file(), json.dump());
 }
 
-Status end_up_process() {
-  const auto none = [] {
-    return not_found("no federation is up on this machine; `umbel up --nodes N` starts one");
-  };
-  const Result<std::string> text = read_file(process_file(), 4096);
-  if (!text.ok()) return none();
-  const auto json = nlohmann::json::parse(*text, nullptr, false);
+namespace {
+
+// The process that runs the federation, as it wrote it down.
+Result<ProcessIdentity> read_up_process() {
+  UMBEL_ASSIGN_OR_RETURN(const std::string text, read_file(process_file(), 4096));
+  const auto json = nlohmann::json::parse(text, nullptr, false);
   if (!json.is_object() || !json.contains("pid") || !json["pid"].is_number_integer() ||
       !json.contains("start-ticks") || !json["start-ticks"].is_number_integer() ||
       !json.contains("boot") || !json["boot"].is_string()) {
     return data_loss("{}: not as `umbel up` writes it; remove it", process_file().string());
   }
-  const ProcessIdentity process{json["pid"].get<int64_t>(), json["start-ticks"].get<int64_t>(),
-                                json["boot"].get<std::string>()};
-  const Descriptor handle(open_process(process));
+  return ProcessIdentity{json["pid"].get<int64_t>(), json["start-ticks"].get<int64_t>(),
+                         json["boot"].get<std::string>()};
+}
+
+}  // namespace
+
+Status require_no_up_process() {
+  const Result<ProcessIdentity> process = read_up_process();
+  if (!process.ok() || !is_alive(*process)) return absl::OkStatus();
+  return failed_precondition("a federation is up on this machine already; `umbel down` ends it");
+}
+
+Status end_up_process() {
+  const auto none = [] {
+    return not_found("no federation is up on this machine; `umbel up --nodes N` starts one");
+  };
+  const Result<ProcessIdentity> process = read_up_process();
+  if (process.status().code() == absl::StatusCode::kDataLoss) return process.status();
+  if (!process.ok()) return none();
+  const Descriptor handle(open_process(*process));
   if (!handle) return none();
   if (::syscall(SYS_pidfd_send_signal, handle.get(), SIGTERM, nullptr, 0) != 0) return none();
   pollfd ended = {handle.get(), POLLIN, 0};
   if (::poll(&ended, 1, kEndMilliseconds) == 1) return absl::OkStatus();
   return absl::DeadlineExceededError(
-      fmt::format("process {} was asked to end and is still there", process.pid));
+      fmt::format("process {} was asked to end and is still there", process->pid));
 }
 
 }  // namespace umbel::cli

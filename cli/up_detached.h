@@ -15,6 +15,8 @@ Status start_detached(
     const std::string& log,
     const std::function<int(const std::function<void(const Status&)>& started)>& body);
 
+// FAILED_PRECONDITION if a federation is up already.
+Status require_no_up_process();
 // $UMBEL_HOME/up/process: which process runs the local federation.
 Status write_up_process();
 // Asks it to end and waits for that; NOT_FOUND if there is none, DEADLINE_EXCEEDED after a minute.

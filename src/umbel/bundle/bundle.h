@@ -54,7 +54,8 @@ struct PackOptions {
   // Built programs to add, by platform: copied to programs/PLATFORM/NAME.
   std::vector<std::pair<std::string, std::filesystem::path>> programs;
 };
-// Packs the app's folder.  Left out: build/, .git/, hidden files and folders, editors' leavings.
+// Packs the app's folder.  Left out: build/, .git/, hidden files and folders, editors' leavings,
+// and what `umbel pull` and `umbel report` write there (run-7, run-7.html).
 // FAILED_PRECONDITION that names the file for what must not travel: keys and certificates (*.pem,
 // *.key, id_rsa, ...), .env, data (*.csv, *.npz, *.parquet, ... of more than 1 MiB), links, and
 // what exceeds a limit.

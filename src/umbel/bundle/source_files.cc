@@ -41,6 +41,17 @@ bool is_secret(const std::string& name) {
              std::end(kSecretNames);
 }
 
+// "run-7", "run-7.html", "run-hospitals-7": what `umbel pull` and `umbel report` write into an
+// app's folder.
+bool is_run_output(std::string_view name) {
+  if (!name.starts_with("run-")) return false;
+  if (name.ends_with(".html")) name.remove_suffix(5);
+  const size_t dash = name.rfind('-');
+  const std::string_view number = name.substr(dash + 1);
+  return !number.empty() &&
+         std::ranges::all_of(number, [](char c) { return c >= '0' && c <= '9'; });
+}
+
 class Search {
  public:
   Status run(const fs::path& folder, const std::string& prefix, size_t depth) {
@@ -68,9 +79,10 @@ class Search {
       return refuse(path, "it looks like a key or a password");
     }
     const bool is_build = depth == 0 && name == "build";
+    const bool is_output = depth == 0 && is_run_output(name);
     const bool is_left = name.starts_with('.') || ends_with_any(known, kLeavings) ||
                          (name.starts_with('#') && name.ends_with('#'));
-    if (is_left || is_build || name == "__pycache__") return absl::OkStatus();
+    if (is_left || is_build || is_output || name == "__pycache__") return absl::OkStatus();
     if (type == fs::file_type::directory) return run(entry.path(), path + "/", depth + 1);
     if (type == fs::file_type::symlink) return refuse(path, "a symbolic link");
     if (type != fs::file_type::regular) return refuse(path, "not a regular file");

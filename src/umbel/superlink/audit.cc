@@ -99,6 +99,19 @@ Status AuditLog::add(std::string_view actor, std::string_view action, std::strin
   return absl::OkStatus();
 }
 
+Status AuditLog::add_refusal(std::string_view actor, std::string_view action,
+                             std::string_view object, std::string_view outcome) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const int64_t hour = now_milliseconds() / 3'600'000;
+    if (hour != hour_) refusals_ = 0;
+    hour_ = hour;
+    if (++refusals_ > kRefusalsMax) return absl::OkStatus();
+    if (refusals_ == kRefusalsMax) outcome = "refused; further refusals of this hour are not kept";
+  }
+  return add(actor, action, object, outcome);
+}
+
 Result<std::string> AuditLog::read(uint64_t after) const {
   UMBEL_ASSIGN_OR_RETURN(std::string text, read_file(path_, kAuditBytesMax));
   size_t place = 0;

@@ -28,6 +28,10 @@ class AuditLog {
   // Synced to disk before it returns.
   Status add(std::string_view actor, std::string_view action, std::string_view object,
              std::string_view outcome);
+  // A refusal, which anybody can cause: of these only kRefusalsMax an hour are kept.
+  static constexpr int kRefusalsMax = 100;
+  Status add_refusal(std::string_view actor, std::string_view action, std::string_view object,
+                     std::string_view outcome);
   // The lines after number `after`, up to 4 MiB.
   Result<std::string> read(uint64_t after) const;
 
@@ -41,6 +45,8 @@ class AuditLog {
   Descriptor file_ ABSL_GUARDED_BY(mutex_);
   uint64_t lines_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string last_hash_ ABSL_GUARDED_BY(mutex_);
+  int64_t hour_ ABSL_GUARDED_BY(mutex_) = 0;
+  int refusals_ ABSL_GUARDED_BY(mutex_) = 0;  // in this hour
 };
 
 }  // namespace umbel::superlink

@@ -49,9 +49,16 @@ void Fleet::joined(const NodeRecord& node, const std::shared_ptr<http::Session>&
            holding.size(), welcome.keep.size());
   for (const auto& collection : collections()) collection->node_joined(node.number, holding);
   if (hooks_.nodes_changed) hooks_.nodes_changed();
+  // Unregistered while it proved who it is: whoever removed it did not find its session yet.
+  if (!roster_.node(node.key)) cut(node, "the node was unregistered");
+}
+
+std::chrono::duration<double> Fleet::grace(bool drained) const {
+  return drained ? std::min(options_.drained_grace, options_.node_grace) : options_.node_grace;
 }
 
 void Fleet::left(uint64_t node, uint64_t serial, const Status& status) {
+  std::chrono::duration<double> delay{};
   {
     absl::MutexLock lock(&mutex_);
     const auto found = connected_.find(node);
@@ -60,12 +67,13 @@ void Fleet::left(uint64_t node, uint64_t serial, const Status& status) {
     tokens_[found->second.token].end = now + options_.token_life_after_session;
     std::erase_if(tokens_,
                   [&](const auto& token) { return token.second.end && *token.second.end < now; });
+    away_[node] = {now, now_milliseconds(), found->second.draining};
+    delay = grace(found->second.draining);
     connected_.erase(found);
-    away_[node] = {now, now_milliseconds()};
   }
   log_info("fleet: node left number={} reason={}", node,
            status.ok() ? "closed" : umbel::message_of(status));
-  timers_.after(options_.node_grace, [this, node] { check_away(node); });
+  timers_.after(delay, [this, node] { check_away(node); });
   if (hooks_.nodes_changed) hooks_.nodes_changed();
 }
 
@@ -76,8 +84,8 @@ void Fleet::check_away(uint64_t node) {
     if (connected_.contains(node)) return;
     const auto away = away_.find(node);
     // It was back meanwhile, and left again: a later check is due.
-    if (away != away_.end() &&
-        std::chrono::steady_clock::now() - away->second.since < options_.node_grace * 0.99) {
+    if (away != away_.end() && std::chrono::steady_clock::now() - away->second.since <
+                                   grace(away->second.drained) * 0.99) {
       return;
     }
   }
@@ -178,7 +186,7 @@ void Fleet::watch(const std::shared_ptr<Collection>& collection, const std::vect
     for (const Ask& ask : asks) {
       if (connected_.contains(ask.node)) continue;
       const auto found = away_.find(ask.node);
-      away[ask.node] = options_.node_grace;
+      away[ask.node] = grace(found != away_.end() && found->second.drained);
       if (found != away_.end()) away[ask.node] -= now - found->second.since;
     }
   }
@@ -194,7 +202,8 @@ void Fleet::watch(const std::shared_ptr<Collection>& collection, const std::vect
 }
 
 std::string Fleet::away_reason() const {
-  return fmt::format("the node has not been connected for {:.0f} s", options_.node_grace.count());
+  return fmt::format("the node has not been connected for {:.0f} s, or was shut down",
+                     options_.node_grace.count());
 }
 
 void Fleet::remove(const std::shared_ptr<Collection>& collection) {

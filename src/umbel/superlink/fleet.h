@@ -43,6 +43,8 @@ class Fleet final : public NodeLines {
     uint64_t epoch = 1;
     // How long what a node owes is waited for once it is away.
     std::chrono::duration<double> node_grace{60};
+    // The same for one that was shut down in order: long enough to start again.
+    std::chrono::duration<double> drained_grace{10};
     std::chrono::seconds handshake_timeout{10};
     std::chrono::seconds token_life_after_session{60};
   };
@@ -97,6 +99,7 @@ class Fleet final : public NodeLines {
   void left(uint64_t node, uint64_t serial, const Status& status);
   void draining(uint64_t node, uint64_t serial);
   void check_away(uint64_t node);
+  std::chrono::duration<double> grace(bool drained) const;
   std::string away_reason() const;
   std::vector<std::shared_ptr<Collection>> collections() const;
 
@@ -113,6 +116,7 @@ class Fleet final : public NodeLines {
   struct Away {
     std::chrono::steady_clock::time_point since;
     int64_t since_ms;
+    bool drained = false;  // it went in order, after its last reply
   };
   std::map<uint64_t, Away> away_ ABSL_GUARDED_BY(mutex_);
   struct Token {

@@ -81,8 +81,8 @@ void Fleet::NodeSession::on_proof(const wire::Proof& proof) {
   }
   const std::string text = wire::proof_text(nonce_, hello_.nonce, session_->certificate_sha256());
   if (!hello_.key.verifies(std::as_bytes(std::span(text)), proof.signature)) {
-    if (const Status kept = fleet_.audit_.add(fmt::format("peer {}", session_->peer()), "join",
-                                              node->name, "bad signature");
+    if (const Status kept = fleet_.audit_.add_refusal(fmt::format("peer {}", session_->peer()),
+                                                      "join", node->name, "bad signature");
         !kept.ok()) {
       log_error("{}", umbel::message_of(kept));
     }

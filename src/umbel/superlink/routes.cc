@@ -152,8 +152,10 @@ std::unique_ptr<http::Call> Routes::refused(const Status& status) {
 
 void Routes::audit(const AccountRecord& account, std::string_view action, std::string_view object,
                    const Status& outcome) {
-  const Status kept = parts_.audit.add("account " + account.name, action, object,
-                                       outcome.ok() ? "ok" : umbel::message_of(outcome));
+  const std::string actor = "account " + account.name;
+  const Status kept =
+      outcome.ok() ? parts_.audit.add(actor, action, object, "ok")
+                   : parts_.audit.add_refusal(actor, action, object, umbel::message_of(outcome));
   if (!kept.ok()) log_error("{}", umbel::message_of(kept));
 }
 
@@ -332,7 +334,10 @@ std::unique_ptr<http::Call> Routes::begin_run(const http::RequestHead& head,
                                               const AccountRecord& account, std::string_view path) {
   if (path.empty() && head.method == "GET") {
     Json runs = Json::array();
-    for (const RunRecord& run : parts_.runs.list(account)) runs.push_back(json_of(run));
+    for (const RunRecord& run : parts_.runs.list(account)) {
+      runs.push_back(json_of(run));
+      runs.back().erase("run-config");  // a single run has it
+    }
     return http::answered(json_response({{"runs", runs}}));
   }
   if (path.empty() && head.method == "POST") {
@@ -494,6 +499,7 @@ http::Response Routes::remove_account(const AccountRecord& account, const std::s
   audit(account, "remove account", name, removed.status());
   if (!removed.ok()) return http::error_response(removed.status());
   logins_.forget(removed->key);
+  parts_.runs.stop_all(*removed);
   return json_response(json_of(*removed));
 }
 

@@ -18,7 +18,7 @@ struct RunRecord {
   RunId id;
   std::string bundle;  // its SHA-256
   std::string publisher, app, version;
-  std::string account, federation;
+  std::string account, account_key, federation;
   uint64_t nodes_asked = 0;  // 0: all that are connected
   uint64_t seed = 1;
   double wait_seconds = 60;  // for nodes to connect

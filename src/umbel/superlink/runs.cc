@@ -74,9 +74,25 @@ Status Runs::load() {
     absl::MutexLock lock(&mutex_);
     for (RunRecord& run : runs) {
       if (!is_over(run.status)) {
-        UMBEL_ASSIGN_OR_RETURN(logs_[run.id.value()], open_log(run.id));
+        auto log = open_log(run.id);
+        if (log.ok()) {
+          logs_[run.id.value()] = *std::move(log);
+        } else {
+          log_error("run: its log cannot be read run={} reason={}", run.id.value(),
+                    message_of(log.status()));
+          run.status = RunStatus::kFailed;
+          run.error = message_of(log.status());
+          run.exit_code = 1;
+          save(run);
+        }
       }
+      forget_settings(run);
       runs_[run.id.value()] = std::move(run);
+    }
+    for (auto& [id, run] : runs_) {
+      if (!is_over(run.status) && run.stop_asked) {
+        end_queued(run, RunStatus::kStopped, "the run was stopped");
+      }
     }
     for (auto& [id, run] : runs_) {
       if (is_over(run.status) || run.status == RunStatus::kQueued) continue;
@@ -116,7 +132,7 @@ Result<std::shared_ptr<EventLog>> Runs::open_log(RunId run) const {
 }
 
 bool Runs::may_see(const AccountRecord& account, const RunRecord& run) const {
-  return account.role == Role::kAdmin || account.name == run.account;
+  return account.role == Role::kAdmin || account.key.text() == run.account_key;
 }
 
 void Runs::save(const RunRecord& run) {
@@ -137,6 +153,7 @@ Result<RunRecord> Runs::create(const AccountRecord& account, RunRequest request)
   run.app = bundle.description.name;
   run.version = bundle.description.version;
   run.account = account.name;
+  run.account_key = account.key.text();
   run.federation = account.federation;
   run.nodes_asked = request.nodes;
   run.seed = request.seed;
@@ -147,13 +164,26 @@ Result<RunRecord> Runs::create(const AccountRecord& account, RunRequest request)
   {
     absl::MutexLock lock(&mutex_);
     if (shutting_down_) return unavailable("the hub is going down");
-    const auto queued = std::ranges::count_if(
-        runs_, [](const auto& entry) { return entry.second.status == RunStatus::kQueued; });
-    if (static_cast<size_t>(queued) >= kRunsQueuedMax) {
-      return resource_exhausted("{} runs are queued, the most this hub takes", queued);
+    size_t queued = 0, own = 0;
+    for (const auto& [id, other] : runs_) {
+      if (other.status != RunStatus::kQueued) continue;
+      ++queued;
+      own += other.account_key == run.account_key ? 1 : 0;
+    }
+    if (queued >= kRunsQueuedMax || own >= kRunsQueuedOwnMax) {
+      return resource_exhausted("{} runs are queued, {} of them yours; there may be {} and {}",
+                                queued, own, kRunsQueuedMax, kRunsQueuedOwnMax);
     }
     UMBEL_ASSIGN_OR_RETURN(run.id, store_.create(run));
-    UMBEL_ASSIGN_OR_RETURN(logs_[run.id.value()], open_log(run.id));
+    auto log = open_log(run.id);
+    if (!log.ok()) {
+      // What was refused must not begin at the next start.
+      run.status = RunStatus::kFailed;
+      run.error = message_of(log.status());
+      save(run);
+      return log.status();
+    }
+    logs_[run.id.value()] = *std::move(log);
     runs_[run.id.value()] = run;
   }
   timers_.after(std::chrono::duration<double>(run.wait_seconds), [this] { start_what_can(); });
@@ -176,9 +206,10 @@ Result<std::vector<uint64_t>> Runs::choose_nodes(const RunRecord& run) const {
 void Runs::end_queued(RunRecord& run, RunStatus status, const std::string& error) {
   run.status = status;
   run.error = error;
-  run.exit_code = status == RunStatus::kStopped ? 143 : 3;  // 3: it waited in vain
+  run.exit_code = status == RunStatus::kStopped ? 143 : run.started_ms != 0 ? 1 : 3;  // 3: no nodes
   run.finished_ms = now_milliseconds();
   save(run);
+  forget_settings(run);
   const auto log = logs_.find(run.id.value());
   RunEvents(log->second).finish({std::string(name_of(status)), error, run.exit_code});
   log->second->close();
@@ -214,7 +245,10 @@ void Runs::start_what_can() {
 void Runs::begin(RunRecord& run) {
   run.status = RunStatus::kRunning;
   if (run.started_ms == 0) run.started_ms = now_milliseconds();
-  save(run);
+  // Who takes part must be on disk before anybody is asked.
+  if (const Status saved = store_.save(run); !saved.ok()) {
+    return end_queued(run, RunStatus::kFailed, message_of(saved));
+  }
   Active& active = active_[run.id.value()];
   active.events = std::make_shared<RunEvents>(logs_.at(run.id.value()));
   active.thread = std::thread([this, run, events = active.events] { drive(run, events); });
@@ -339,6 +373,7 @@ void Runs::end(const RunRecord& run, const RunFinished& finished, RunEvents& eve
     record.rounds_planned = events.rounds_planned();
     record.finished_ms = now_milliseconds();
     save(record);
+    forget_settings(record);
     const auto active = active_.find(run.id.value());
     ended_.push_back(std::move(active->second.thread));
     active_.erase(active);
@@ -370,7 +405,24 @@ std::vector<RunRecord> Runs::list(const AccountRecord& account) const {
   return list;
 }
 
+// Those of runs that are over stay on disk: one by one they are asked for, all of them they are
+// large.
+void Runs::forget_settings(RunRecord& run) {
+  if (!is_over(run.status)) return;
+  run.config = {};
+  run.origins.clear();
+}
+
 Result<RunRecord> Runs::get(const AccountRecord& account, uint64_t id) const {
+  UMBEL_ASSIGN_OR_RETURN(RunRecord run, get_from_memory(account, id));
+  if (!is_over(run.status)) return run;
+  UMBEL_ASSIGN_OR_RETURN(const RunRecord stored, store_.run(run.id));
+  run.config = stored.config;
+  run.origins = stored.origins;
+  return run;
+}
+
+Result<RunRecord> Runs::get_from_memory(const AccountRecord& account, uint64_t id) const {
   absl::MutexLock lock(&mutex_);
   const auto found = runs_.find(id);
   if (found == runs_.end() || !may_see(account, found->second)) {
@@ -385,23 +437,33 @@ Result<RunRecord> Runs::get(const AccountRecord& account, uint64_t id) const {
 }
 
 Result<RunRecord> Runs::stop(const AccountRecord& account, uint64_t id) {
-  UMBEL_RETURN_IF_ERROR(get(account, id).status());
+  UMBEL_RETURN_IF_ERROR(get_from_memory(account, id).status());
   {
     absl::MutexLock lock(&mutex_);
     RunRecord& run = runs_.at(id);
     if (run.status == RunStatus::kQueued) {
       end_queued(run, RunStatus::kStopped, "the run was stopped before it began");
     } else if (const auto active = active_.find(id); active != active_.end()) {
-      active->second.stopping = true;
       run.stop_asked = true;
+      UMBEL_RETURN_IF_ERROR(store_.save(run));  // so that the next hub knows as well
+      active->second.stopping = true;
       if (active->second.process) active->second.process->terminate(kStopGrace);
     }
   }
   return get(account, id);
 }
 
+void Runs::stop_all(const AccountRecord& account) {
+  for (const RunRecord& run : list(account)) {
+    if (is_over(run.status) || run.account_key != account.key.text()) continue;
+    if (const Status status = stop(account, run.id.value()).status(); !status.ok()) {
+      log_error("run: not stopped run={} reason={}", run.id.value(), message_of(status));
+    }
+  }
+}
+
 Result<std::shared_ptr<EventLog>> Runs::events(const AccountRecord& account, uint64_t id) {
-  UMBEL_ASSIGN_OR_RETURN(const RunRecord run, get(account, id));
+  UMBEL_ASSIGN_OR_RETURN(const RunRecord run, get_from_memory(account, id));
   {
     absl::MutexLock lock(&mutex_);
     if (const auto log = logs_.find(id); log != logs_.end()) return log->second;

@@ -27,7 +27,8 @@ struct RunRequest {
 };
 
 inline constexpr size_t kRunsQueuedMax = 1'000;
-inline constexpr int kRestartsInARowMax = 3;  // of a ServerApp, without a round between them
+inline constexpr size_t kRunsQueuedOwnMax = 200;  // of one account
+inline constexpr int kRestartsInARowMax = 3;      // of a ServerApp, without a round between them
 
 // The runs of this hub: queued, carried out, stopped, remembered.  A run that was under way when
 // the hub went down goes on from its last finished round.  Any thread.
@@ -52,6 +53,8 @@ class Runs {
   // not.
   std::vector<RunRecord> list(const AccountRecord& account) const;
   Result<RunRecord> get(const AccountRecord& account, uint64_t id) const;
+  // Stops all that an account has under way, when it is removed.
+  void stop_all(const AccountRecord& account);
   Result<RunRecord> stop(const AccountRecord& account, uint64_t id);
   Result<std::shared_ptr<EventLog>> events(const AccountRecord& account, uint64_t id);
 
@@ -81,6 +84,8 @@ class Runs {
   std::filesystem::path folder_of(RunId run) const;
   Result<std::shared_ptr<EventLog>> open_log(RunId run) const;
   bool may_see(const AccountRecord& account, const RunRecord& run) const;
+  Result<RunRecord> get_from_memory(const AccountRecord& account, uint64_t id) const;
+  static void forget_settings(RunRecord& run);
   void start_what_can();
   Result<std::vector<uint64_t>> choose_nodes(const RunRecord& run) const;
   void begin(RunRecord& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -1,6 +1,8 @@
 #include "umbel/superlink/server_app.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,7 +45,8 @@ Result<std::vector<uint32_t>> crcs_of(const SharedBlob& blob) {
 Result<std::unique_ptr<ServerAppProcess>> ServerAppProcess::start(Options options, Parts parts) {
   UMBEL_ASSIGN_OR_RETURN(auto pair, runner::Channel::make_pair());
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) {
+  if (::pipe2(ends, O_CLOEXEC) != 0 ||
+      ::fcntl(ends[0], F_SETFL, ::fcntl(ends[0], F_GETFL) | O_NONBLOCK) != 0) {
     return resource_exhausted("no pipe for the ServerApp: {}", std::strerror(errno));
   }
   Descriptor read_end(ends[0]), write_end(ends[1]);
@@ -59,6 +62,8 @@ Result<std::unique_ptr<ServerAppProcess>> ServerAppProcess::start(Options option
   auto app = std::unique_ptr<ServerAppProcess>(
       new ServerAppProcess(std::move(options), parts, std::move(pair.first)));
   UMBEL_ASSIGN_OR_RETURN(app->child_, runner::ChildProcess::start(std::move(process)));
+  app->ended_ = Descriptor(::eventfd(0, EFD_CLOEXEC));
+  if (!app->ended_) return resource_exhausted("no eventfd: {}", std::strerror(errno));
   app->frames_ = std::thread([self = app.get()] { self->read_frames(); });
   app->events_ = std::thread([self = app.get(), pipe = std::move(read_end)]() mutable {
     self->read_events(std::move(pipe));
@@ -97,7 +102,7 @@ ServerAppProcess::~ServerAppProcess() {
   if (child_) child_->kill();
   channel_.shut_down();
   if (frames_.joinable()) frames_.join();
-  if (events_.joinable()) events_.join();
+  if (ended_) end_events();
   tasks_->stop();
   std::map<uint64_t, Fold> folds;
   std::map<uint64_t, uint64_t> blobs;
@@ -119,8 +124,13 @@ ServerAppProcess::~ServerAppProcess() {
 
 std::string ServerAppProcess::wait() {
   std::string how = child_->wait();
-  if (events_.joinable()) events_.join();
+  end_events();
   return how;
+}
+
+void ServerAppProcess::end_events() {
+  ::eventfd_write(ended_.get(), 1);
+  if (events_.joinable()) events_.join();
 }
 
 void ServerAppProcess::terminate(std::chrono::milliseconds grace) {
@@ -151,10 +161,15 @@ void ServerAppProcess::send(const wire::DaemonFrame& frame, const SharedBlob* bl
 
 void ServerAppProcess::read_events(Descriptor pipe) {
   std::string buffer, piece(64 << 10, '\0');
-  while (true) {
+  size_t after_end = 0;  // whatever the process left behind may hold the pipe open, and write to it
+  while (after_end < kEventLineMax) {
+    pollfd waits[2] = {{pipe.get(), POLLIN, 0}, {ended_.get(), POLLIN, 0}};
+    if (::poll(waits, 2, -1) < 0 && errno != EINTR) return;
     const ssize_t got = ::read(pipe.get(), piece.data(), piece.size());
     if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN && !(waits[1].revents & POLLIN)) continue;
     if (got <= 0) return;
+    if (waits[1].revents & POLLIN) after_end += static_cast<size_t>(got);
     buffer.append(piece.data(), static_cast<size_t>(got));
     size_t first = 0;
     for (size_t end = buffer.find('\n', first); end != std::string::npos;
@@ -368,7 +383,7 @@ Status ServerAppProcess::on_weight(const wire::Weight& weight) {
   std::shared_ptr<Collection> collection;
   {
     absl::MutexLock lock(&mutex_);
-    if (weighing_.erase(weight.reply) == 0) return absl::OkStatus();
+    if (!weighing_.contains(weight.reply)) return absl::OkStatus();
     const auto found = folds_.find(weight.call);
     if (found == folds_.end()) return absl::OkStatus();
     collection = found->second.collection;

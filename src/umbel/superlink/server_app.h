@@ -51,6 +51,7 @@ class ServerAppProcess {
   ServerAppProcess(Options options, Parts parts, runner::Channel channel);
   void read_frames();
   void read_events(Descriptor pipe);
+  void end_events();
   Status on_frame(runner::Channel::Frame frame);
   Status on_fold(wire::FoldCall call, Descriptor blob);
   Status on_push(wire::Push push, Descriptor blob);
@@ -84,6 +85,7 @@ class ServerAppProcess {
   Status fault_ ABSL_GUARDED_BY(mutex_);
   // Shared with the hooks of collections: they may be in a call while this object goes.
   std::shared_ptr<TaskQueue> tasks_ = std::make_shared<TaskQueue>();
+  Descriptor ended_;  // an eventfd: the process is over, what is in the pipe is all there is
   std::thread frames_, events_;
 };
 

@@ -25,7 +25,8 @@ constexpr char kTables[] =
     "  role TEXT);"
     "CREATE TABLE IF NOT EXISTS runs(id INTEGER PRIMARY KEY AUTOINCREMENT, bundle TEXT, publisher "
     "TEXT,"
-    "  app TEXT, version TEXT, account TEXT, federation TEXT, nodes_asked INTEGER, seed INTEGER,"
+    "  app TEXT, version TEXT, account TEXT, account_key TEXT, federation TEXT, nodes_asked "
+    "INTEGER, seed INTEGER,"
     "  wait_seconds REAL, settings TEXT, status INTEGER, members TEXT, created_ms INTEGER,"
     "  started_ms INTEGER, finished_ms INTEGER, rounds INTEGER, rounds_planned INTEGER,"
     "  restarts INTEGER, exit_code INTEGER, error TEXT, stop_asked INTEGER);"
@@ -35,7 +36,8 @@ constexpr char kTables[] =
     "CREATE TABLE IF NOT EXISTS facts(name TEXT PRIMARY KEY, value INTEGER)";
 
 constexpr char kRunColumns[] =
-    "id, bundle, publisher, app, version, account, federation, nodes_asked, seed, wait_seconds,"
+    "id, bundle, publisher, app, version, account, account_key, federation, nodes_asked, seed, "
+    "wait_seconds,"
     " settings, status, members, created_ms, started_ms, finished_ms, rounds, rounds_planned,"
     " restarts, exit_code, error, stop_asked";
 
@@ -62,23 +64,24 @@ Result<RunRecord> read_run(const sqlite::Statement& row) {
   run.app = row.text(3);
   run.version = row.text(4);
   run.account = row.text(5);
-  run.federation = row.text(6);
-  run.nodes_asked = unsigned_of(row.integer(7));
-  run.seed = unsigned_of(row.integer(8));
-  run.wait_seconds = row.real(9);
+  run.account_key = row.text(6);
+  run.federation = row.text(7);
+  run.nodes_asked = unsigned_of(row.integer(8));
+  run.seed = unsigned_of(row.integer(9));
+  run.wait_seconds = row.real(10);
   UMBEL_RETURN_IF_ERROR(
-      parse_settings(Json::parse(row.text(10), nullptr, false), run.config, run.origins));
-  run.status = static_cast<RunStatus>(row.integer(11));
-  run.members = parse_numbers(row.text(12));
-  run.created_ms = row.integer(13);
-  run.started_ms = row.integer(14);
-  run.finished_ms = row.integer(15);
-  run.rounds = unsigned_of(row.integer(16));
-  run.rounds_planned = unsigned_of(row.integer(17));
-  run.restarts = unsigned_of(row.integer(18));
-  run.exit_code = row.integer(19);
-  run.error = row.text(20);
-  run.stop_asked = row.integer(21) != 0;
+      parse_settings(Json::parse(row.text(11), nullptr, false), run.config, run.origins));
+  run.status = static_cast<RunStatus>(row.integer(12));
+  run.members = parse_numbers(row.text(13));
+  run.created_ms = row.integer(14);
+  run.started_ms = row.integer(15);
+  run.finished_ms = row.integer(16);
+  run.rounds = unsigned_of(row.integer(17));
+  run.rounds_planned = unsigned_of(row.integer(18));
+  run.restarts = unsigned_of(row.integer(19));
+  run.exit_code = row.integer(20);
+  run.error = row.text(21);
+  run.stop_asked = row.integer(22) != 0;
   return run;
 }
 
@@ -224,15 +227,17 @@ Result<RunId> Store::create(RunRecord run) {
   UMBEL_RETURN_IF_ERROR(transaction.status());
   UMBEL_RETURN_IF_ERROR(
       database_
-          .prepare("INSERT INTO runs(bundle, publisher, app, version, account, federation,"
-                   " nodes_asked, seed, wait_seconds, settings, status, members, created_ms,"
-                   " started_ms, finished_ms, rounds, rounds_planned, restarts, exit_code, error,"
-                   " stop_asked) VALUES(?,?,?,?,?,?,?,?,?,?,?,'[]',?,0,0,0,0,0,0,'',0)")
+          .prepare(
+              "INSERT INTO runs(bundle, publisher, app, version, account, account_key, federation,"
+              " nodes_asked, seed, wait_seconds, settings, status, members, created_ms,"
+              " started_ms, finished_ms, rounds, rounds_planned, restarts, exit_code, error,"
+              " stop_asked) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,'[]',?,0,0,0,0,0,0,'',0)")
           .bind(run.bundle)
           .bind(run.publisher)
           .bind(run.app)
           .bind(run.version)
           .bind(run.account)
+          .bind(run.account_key)
           .bind(run.federation)
           .bind(signed_of(run.nodes_asked))
           .bind(signed_of(run.seed))
@@ -270,6 +275,17 @@ Status Store::save(const RunRecord& run) {
       .bind(int64_t{run.stop_asked})
       .bind(signed_of(run.id.value()))
       .run();
+}
+
+Result<RunRecord> Store::run(RunId id) {
+  absl::MutexLock lock(&mutex_);
+  const std::string sql = fmt::format("SELECT {} FROM runs WHERE id = ?", kRunColumns);
+  sqlite::Statement select = database_.prepare(sql.c_str());
+  if (!select.bind(signed_of(id.value())).step()) {
+    UMBEL_RETURN_IF_ERROR(select.status());
+    return not_found("there is no run {}", id.value());
+  }
+  return read_run(select);
 }
 
 Result<std::vector<RunRecord>> Store::runs() {

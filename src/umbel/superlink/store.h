@@ -47,6 +47,7 @@ class Store {
 
   Result<RunId> create(RunRecord run);    // gives it its number, never used twice
   Status save(const RunRecord& run);      // what changes of it
+  Result<RunRecord> run(RunId id);        // NOT_FOUND
   Result<std::vector<RunRecord>> runs();  // all, by number
 
   Status add(const DecisionRecord& decision);

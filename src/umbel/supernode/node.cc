@@ -171,6 +171,12 @@ Node::~Node() = default;
 Result<std::unique_ptr<Node>> Node::create(NodeOptions options, PrivateKey key) {
   UMBEL_ASSIGN_OR_RETURN(Pins pins, Pins::read(options.apps));
   UMBEL_ASSIGN_OR_RETURN(Descriptor lock, lock_state(options.state));
+  if (options.policy.trust_publishers.empty() && !options.policy.allow_any_app &&
+      options.apps.empty()) {
+    log_warn(
+        "policy: this node will run no app: --trust-publisher ed25519:... names whose apps may "
+        "run");
+  }
   return std::unique_ptr<Node>(new Node(std::make_unique<Impl>(std::move(options), std::move(key),
                                                                std::move(pins), std::move(lock))));
 }

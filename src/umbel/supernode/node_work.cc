@@ -96,6 +96,11 @@ void Node::Impl::answered(RunId id, uint64_t number, AppProcess::Answer answer) 
   if (run.states.size() < kStatesMax || run.states.contains(assign.client)) {
     run.states[assign.client] = std::move(answer.handled.state);
   }
+  if (const auto& error = answer.handled.reply.error) {
+    log_warn("app: failed run={} instruction={} reason=\"{}\"", id.value(), instruction,
+             escaped(error->reason));
+    answer.handled.reply.error = policy_.outgoing(*error);
+  }
   KeptReply reply = app_reply(assign.message.metadata, std::move(answer.handled.reply),
                               std::move(answer.blob), std::move(answer.crc32));
   const Status allowed = policy_.may_leave(reply.told(0), now());

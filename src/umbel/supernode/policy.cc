@@ -14,6 +14,15 @@ Status forbidden(fmt::format_string<Args...> format, Args&&... args) {
                                      fmt::format(format, std::forward<Args>(args)...));
 }
 
+constexpr size_t kListMax = 1'000;  // of one metric, where metrics are named
+
+size_t length_of(const MetricValue& value) {
+  if (const auto* integers = std::get_if<std::vector<int64_t>>(&value.base()))
+    return integers->size();
+  if (const auto* reals = std::get_if<std::vector<double>>(&value.base())) return reals->size();
+  return 1;
+}
+
 std::string list_of(const std::vector<std::string>& names) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
@@ -54,23 +63,37 @@ Status Policy::may_leave(const wire::ContentHead& head) const {
     if (layout != nullptr && !layout->empty() && !options_.arrays) {
       return forbidden("no arrays leave this node, and the reply has some in \"{}\"", name);
     }
+    if (options_.metrics.empty()) continue;
+    if (std::holds_alternative<ConfigRecord>(part)) {
+      return forbidden("settings do not leave this node, and the reply has some in \"{}\"", name);
+    }
     const auto* metrics = std::get_if<MetricRecord>(&part);
-    if (metrics == nullptr || options_.metrics.empty()) continue;
+    if (metrics == nullptr) continue;
     for (const auto& [metric, value] : *metrics) {
       const auto& allowed = options_.metrics;
       if (std::find(allowed.begin(), allowed.end(), metric) == allowed.end()) {
         return forbidden("the metric \"{}\" does not leave this node, only: {}", metric,
                          list_of(allowed));
       }
+      if (length_of(value) > kListMax) {
+        return forbidden("a list has at most {} numbers, the metric \"{}\" has more", kListMax,
+                         metric);
+      }
     }
   }
   return absl::OkStatus();
 }
 
+MessageError Policy::outgoing(const MessageError& error) const {
+  if (options_.client_logs != ClientLogs::kOff) return error;
+  return {error.code,
+          "the app's own words stay at the node, in its log (its owner lets them out by "
+          "--client-logs errors)"};
+}
+
 Status Policy::may_leave(const wire::Envelope& reply, Time now) {
   constexpr Time kHour{3'600'000};
-  if (reply.error) return absl::OkStatus();
-  UMBEL_RETURN_IF_ERROR(may_leave(reply.head));
+  if (!reply.error) UMBEL_RETURN_IF_ERROR(may_leave(reply.head));
   if (reply.blob.size > options_.reply_bytes_max) {
     return forbidden("a reply has at most {} bytes of arrays, this one has {}",
                      options_.reply_bytes_max, reply.blob.size);

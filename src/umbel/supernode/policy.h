@@ -27,8 +27,9 @@ struct PolicyOptions {
   uint64_t reply_bytes_max = wire::kBlobBytesMax;  // of one reply's arrays
   uint64_t replies_per_hour = 0;                   // 0: any number
   bool arrays = true;                              // may leave
-  std::vector<std::string> metrics;                // names that may leave; empty: any
-  std::vector<std::string> message_types;          // "train" allows "train.lora" too; empty: any
+  // Names that may leave; empty: any.  With names, no settings leave, and no long lists.
+  std::vector<std::string> metrics;
+  std::vector<std::string> message_types;  // "train" allows "train.lora" too; empty: any
 };
 
 // Holds bundles, messages and replies to the owner's policy.  PERMISSION_DENIED for what it
@@ -43,6 +44,8 @@ class Policy {
   Status may_handle(const Metadata& message) const;
   // Counts the reply if it may leave.
   Status may_leave(const wire::Envelope& reply, Time now);
+  // An app's error as it may leave: its words may quote data, and stay here with ClientLogs::kOff.
+  MessageError outgoing(const MessageError& error) const;
   // `level` as in AppLog.
   bool may_log(std::string_view level) const;
 

@@ -84,11 +84,29 @@ TEST(Policy, RepliesAnHourAreCountedOverASlidingHour) {
   EXPECT_FALSE(policy.may_leave(reply, milliseconds(3'600'000)).ok());
 }
 
-TEST(Policy, ErrorsMayAlwaysLeave) {
-  Policy policy({.reply_bytes_max = 0, .replies_per_hour = 1, .arrays = false});
+TEST(Policy, ErrorsCountAndKeepTheirWordsUnlessAskedFor) {
+  Policy policy({.reply_bytes_max = 0, .replies_per_hour = 2, .arrays = false});
   wire::Envelope reply;
-  reply.error = MessageError{MessageError::Code::kClientFailed, "no"};
-  for (int i = 0; i != 3; ++i) EXPECT_TRUE(policy.may_leave(reply, milliseconds(0)).ok());
+  reply.error = MessageError{MessageError::Code::kClientFailed, "row 7 is 39.2"};
+  EXPECT_TRUE(policy.may_leave(reply, milliseconds(0)).ok());
+  EXPECT_TRUE(policy.may_leave(reply, milliseconds(0)).ok());
+  EXPECT_FALSE(policy.may_leave(reply, milliseconds(0)).ok());
+  const MessageError outgoing = policy.outgoing(*reply.error);
+  EXPECT_EQ(outgoing.code, MessageError::Code::kClientFailed);
+  EXPECT_EQ(outgoing.reason.find("39.2"), std::string::npos);
+  EXPECT_EQ(Policy({.client_logs = ClientLogs::kErrors}).outgoing(*reply.error), *reply.error);
+}
+
+TEST(Policy, WithNamedMetricsNoSettingsAndNoLongListsLeave) {
+  Policy policy({.metrics = {"loss"}});
+  wire::Envelope reply;
+  reply.head = wire::head_of({{"metrics", MetricRecord{{"loss", 0.5}}}});
+  EXPECT_TRUE(policy.may_leave(reply, milliseconds(0)).ok());
+  reply.head = wire::head_of({{"config", ConfigRecord{{"note", "row 7"}}}});
+  EXPECT_FALSE(policy.may_leave(reply, milliseconds(0)).ok());
+  reply.head =
+      wire::head_of({{"metrics", MetricRecord{{"loss", std::vector<double>(1'001, 0.0)}}}});
+  EXPECT_FALSE(policy.may_leave(reply, milliseconds(0)).ok());
 }
 
 TEST(Policy, LogsStayHereUnlessAskedFor) {

@@ -14,7 +14,8 @@ struct HubOptions {
   std::filesystem::path admin_key;
 };
 
-// D-lat: from send() at a server to the receipt at the other end of a session that was idle, TLS on.
+// D-lat: from send() at a server to the receipt at the other end of a session that was idle, TLS
+// on.
 void session_latency(bool smoke);
 // D-lat: one node that answers the app's pings over a real hub, `rounds` of them.
 void round_trips(const HubOptions& hub, size_t rounds);

@@ -142,8 +142,7 @@ void session_latency(bool smoke) {
   const size_t messages = smoke ? 20 : 2'000;
   Receipts there, back;
   OneSession handler(back);
-  http::ServerOptions options{
-      .address = "127.0.0.1", .port = 0, .identity = loopback_identity()};
+  http::ServerOptions options{.address = "127.0.0.1", .port = 0, .identity = loopback_identity()};
   const auto server = or_throw(http::Server::start(options, handler));
   const http::Endpoint endpoint{
       "127.0.0.1", server->port(), {.authority_sha256 = loopback_identity().authority_sha256}};
@@ -173,33 +172,34 @@ void round_trips(const HubOptions& hub, size_t rounds) {
   std::vector<double> times;
   std::optional<Clock::time_point> answered;
   FleetNodes* all = nullptr;
-  FleetNodes nodes(hub.endpoint, 1,
-                   {.on_frame =
-                        [&](size_t node, wire::HubFrame frame) {
-                          const auto* assign = std::get_if<wire::Assign>(&frame);
-                          if (assign == nullptr) return;
-                          if (answered) {
-                            times.push_back(
-                                std::chrono::duration<double>(Clock::now() - *answered).count());
-                          }
-                          answered = Clock::now();
-                          wire::NodeResult result{.instruction = assign->instruction};
-                          Metadata& metadata = result.reply.metadata = assign->message.metadata;
-                          metadata.reply_to = std::exchange(metadata.id, MessageId());
-                          std::swap(metadata.source, metadata.destination);
-                          all->send(node, result);
-                          if (times.size() + 1 == rounds) receipts.came();
-                        },
-                    .all_joined =
-                        [] {
-                          fmt::print("joined\n");
-                          std::fflush(stdout);
-                        }});
+  FleetNodes nodes(
+      hub.endpoint, 1,
+      {.on_frame =
+           [&](size_t node, wire::HubFrame frame) {
+             const auto* assign = std::get_if<wire::Assign>(&frame);
+             if (assign == nullptr) return;
+             if (answered) {
+               times.push_back(std::chrono::duration<double>(Clock::now() - *answered).count());
+             }
+             answered = Clock::now();
+             wire::NodeResult result{.instruction = assign->instruction};
+             Metadata& metadata = result.reply.metadata = assign->message.metadata;
+             metadata.reply_to = std::exchange(metadata.id, MessageId());
+             std::swap(metadata.source, metadata.destination);
+             all->send(node, result);
+             if (times.size() + 1 == rounds) receipts.came();
+           },
+       .all_joined =
+           [] {
+             fmt::print("joined\n");
+             std::fflush(stdout);
+           }});
   all = &nodes;
   or_throw(nodes.enroll(hub.admin_key));
   nodes.join();
   receipts.wait();
-  print_quantiles("a node's answer to the app's next message, ServerApp and hub between", times, {});
+  print_quantiles("a node's answer to the app's next message, ServerApp and hub between", times,
+                  {});
 }
 
 }  // namespace umbel::bench

@@ -44,8 +44,8 @@ int run(int argc, char** argv) {
     return 0;
   }
   if (argc < 6) return usage();
-  const bench::HubOptions hub{or_throw(http::parse_endpoint(argv[2], {.authority_sha256 = argv[3]})),
-                              argv[4]};
+  const bench::HubOptions hub{
+      or_throw(http::parse_endpoint(argv[2], {.authority_sha256 = argv[3]})), argv[4]};
   const size_t nodes = std::strtoull(argv[5], nullptr, 10);
   const size_t rounds = argc > 6 ? std::strtoull(argv[6], nullptr, 10) : 1;
   if (what == "ping") {

@@ -93,26 +93,25 @@ class Replies {
     result.reply.blob.size = size;
     for (uint64_t at = 0; at < size; at += wire::kChunkBytes) {
       const auto part = chunk_.bytes().first(std::min<uint64_t>(wire::kChunkBytes, size - at));
-      result.reply.blob.crc32.push_back(
-          part.size() == chunk_.size() ? crc32_ : wire::crc32(part));
+      result.reply.blob.crc32.push_back(part.size() == chunk_.size() ? crc32_ : wire::crc32(part));
     }
     return result;
   }
 
   void upload(http::Client& client, const wire::Upload& wanted, uint64_t size) const {
     uint64_t at = wanted.offset;
-    const auto reply = or_throw(client.upload(
-        "PUT", fmt::format("/v1/fleet/replies/{}?offset={}", wanted.instruction, at), size - at,
-        [&](std::span<std::byte> out) {
-          while (!out.empty()) {
-            const auto from = chunk_.bytes().subspan(at % wire::kChunkBytes);
-            const size_t count = std::min(from.size(), out.size());
-            std::memcpy(out.data(), from.data(), count);
-            out = out.subspan(count);
-            at += count;
-          }
-          return absl::OkStatus();
-        }));
+    const auto reply = or_throw(
+        client.upload("PUT", fmt::format("/v1/fleet/replies/{}?offset={}", wanted.instruction, at),
+                      size - at, [&](std::span<std::byte> out) {
+                        while (!out.empty()) {
+                          const auto from = chunk_.bytes().subspan(at % wire::kChunkBytes);
+                          const size_t count = std::min(from.size(), out.size());
+                          std::memcpy(out.data(), from.data(), count);
+                          out = out.subspan(count);
+                          at += count;
+                        }
+                        return absl::OkStatus();
+                      }));
     or_throw(reply.status());
   }
 
@@ -127,14 +126,14 @@ class Replies {
 
 void uploads(const HubOptions& hub, size_t count, size_t rounds) {
   Orders orders(count);
-  FleetNodes nodes(hub.endpoint, count,
-                   {.on_frame = [&](size_t node,
-                                    wire::HubFrame frame) { orders.take(node, std::move(frame)); },
-                    .all_joined =
-                        [] {
-                          fmt::print("joined\n");
-                          std::fflush(stdout);
-                        }});
+  FleetNodes nodes(
+      hub.endpoint, count,
+      {.on_frame = [&](size_t node, wire::HubFrame frame) { orders.take(node, std::move(frame)); },
+       .all_joined =
+           [] {
+             fmt::print("joined\n");
+             std::fflush(stdout);
+           }});
   or_throw(nodes.enroll(hub.admin_key));
   nodes.join();
   Replies replies(nodes, orders);
@@ -152,15 +151,15 @@ void uploads(const HubOptions& hub, size_t count, size_t rounds) {
     ratios.push_back(plain / mine);
   }
   const double gigabytes = static_cast<double>(count * bytes) / 1e9;
-  print({.id = "D-1G",
-         .what = fmt::format("{} replies of {} MiB at once, over TLS and folded", count,
-                             bytes >> 20),
-         .ours = gigabytes / spread_of(ours).median,
-         .unit = "GB/s",
-         .peer = "plain TLS sockets that discard",
-         .peer_value = gigabytes / spread_of(floor).median,
-         .ratio = spread_of(ratios),
-         .runs = ours.size()});
+  print(
+      {.id = "D-1G",
+       .what = fmt::format("{} replies of {} MiB at once, over TLS and folded", count, bytes >> 20),
+       .ours = gigabytes / spread_of(ours).median,
+       .unit = "GB/s",
+       .peer = "plain TLS sockets that discard",
+       .peer_value = gigabytes / spread_of(floor).median,
+       .ratio = spread_of(ratios),
+       .runs = ours.size()});
 }
 
 }  // namespace umbel::bench

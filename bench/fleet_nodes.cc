@@ -42,8 +42,7 @@ Status log_in(http::Client& client, const PrivateKey& key) {
   UMBEL_ASSIGN_OR_RETURN(const Json challenge, call(client, "GET", "/v1/challenge", {}));
   const std::string nonce = challenge.value("nonce", "");
   const std::string own = random_hex(32);
-  const std::string text =
-      "umbel.v1 user login" + bytes_of(nonce) + bytes_of(own) + certificate;
+  const std::string text = "umbel.v1 user login" + bytes_of(nonce) + bytes_of(own) + certificate;
   const Json answer = {{"key", key.public_key().text()},
                        {"nonce", nonce},
                        {"client-nonce", own},

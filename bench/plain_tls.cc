@@ -121,6 +121,14 @@ void send_all(SSL_CTX* context, int descriptor, size_t bytes, std::latch& ready)
   }
 }
 
+// In memory, with no sockets.
+void join(SSL* server, SSL* client) {
+  BIO *one = nullptr, *other = nullptr;
+  UMBEL_CHECK(BIO_new_bio_pair(&one, 32 << 10, &other, 32 << 10) == 1);
+  SSL_set_bio(server, one, one);
+  SSL_set_bio(client, other, other);
+}
+
 // Both ends' handshake, by turns, within one thread.
 void shake_hands(SSL* server, SSL* client) {
   SSL_set_accept_state(server);
@@ -147,22 +155,17 @@ double send_and_discard(const http::Identity& identity, size_t connections, size
 
 double handshakes(const http::Identity& identity, size_t count) {
   const Owned<SSL_CTX> server = server_context(identity), client = context_of(TLS_client_method());
-  Loopback loopback;
-  std::vector<Connected> all;
-  std::vector<Owned<SSL>> kept;
+  const size_t threads = std::max(1u, std::thread::hardware_concurrency());
   return time_of([&] {
-    std::latch begun(1);
-    for (size_t i = 0; i != count; ++i) {
-      all.push_back(loopback.connect());
-      std::jthread accepting;
-      Owned<SSL> mine(SSL_new(server.get())), theirs(SSL_new(client.get()));
-      SSL_set_fd(mine.get(), all.back().receiving.get());
-      SSL_set_fd(theirs.get(), all.back().sending.get());
-      accepting = std::jthread([&] { UMBEL_CHECK(SSL_accept(mine.get()) == 1); });
-      UMBEL_CHECK(SSL_connect(theirs.get()) == 1);
-      accepting.join();
-      kept.push_back(std::move(mine));
-      kept.push_back(std::move(theirs));
+    std::vector<std::jthread> all;
+    for (size_t t = 0; t != threads; ++t) {
+      all.emplace_back([&, t] {
+        for (size_t i = t; i < count; i += threads) {
+          const Owned<SSL> mine(SSL_new(server.get())), theirs(SSL_new(client.get()));
+          join(mine.get(), theirs.get());
+          shake_hands(mine.get(), theirs.get());
+        }
+      });
     }
   });
 }
@@ -174,10 +177,7 @@ double idle_bytes(const http::Identity& identity, size_t count) {
   for (size_t i = 0; i != count; ++i) {
     servers.emplace_back(SSL_new(server.get()));
     clients.emplace_back(SSL_new(client.get()));
-    BIO *one = nullptr, *other = nullptr;
-    UMBEL_CHECK(BIO_new_bio_pair(&one, 32 << 10, &other, 32 << 10) == 1);
-    SSL_set_bio(servers.back().get(), one, one);
-    SSL_set_bio(clients.back().get(), other, other);
+    join(servers.back().get(), clients.back().get());
     shake_hands(servers.back().get(), clients.back().get());
     // The pair stands for a socket, which is the kernel's.
     SSL_set_bio(servers.back().get(), BIO_new(BIO_s_null()), BIO_new(BIO_s_null()));

@@ -1,6 +1,7 @@
-// The app of the deployment's benches.  "fold": rounds of a model of so many bytes, sent to all nodes
-// and folded from what they reply.  "ping": one small message to the first node, and its reply, again
-// and again.  bench_deploy's nodes answer without running a ClientApp, and take the times.
+// The app of the deployment's benches.  "fold": rounds of a model of so many bytes, sent to all
+// nodes and folded from what they reply.  "ping": one small message to the first node, and its
+// reply, again and again.  bench_deploy's nodes answer without running a ClientApp, and take the
+// times.
 #include <umbel/umbel.h>
 
 #include <memory>
@@ -28,9 +29,11 @@ void fold(umbel::Grid& grid, uint64_t rounds, int64_t bytes) {
   for (uint64_t round = 1; round <= rounds; ++round) {
     umbel::AggregationPlan plan;
     plan.layout = std::make_shared<const umbel::ArrayRecord>(model);
-    auto folded = grid.send_and_fold(
-        {.type = "train", .round = round, .nodes = nodes, .content = umbel::make_content(model, {})},
-        plan);
+    auto folded = grid.send_and_fold({.type = "train",
+                                      .round = round,
+                                      .nodes = nodes,
+                                      .content = umbel::make_content(model, {})},
+                                     plan);
     if (folded.failure_count() != 0) {
       throw umbel::Error(umbel::unavailable("not every node's reply was folded"));
     }

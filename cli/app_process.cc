@@ -29,6 +29,7 @@ class Supervisor {
   AppOutcome run() {
     while (!ended_) step();
     outcome_.wait_status = child_.wait();
+    outcome_.cpu_seconds = child_.cpu_seconds();
     drain();
     return std::move(outcome_);
   }

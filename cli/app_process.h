@@ -29,6 +29,7 @@ struct AppOutcome {
   int wait_status = 0;  // describe_end() says it in words
   int signal = 0;       // the first signal that asked us to stop
   bool killed = false;  // it did not end in time after SIGTERM
+  double cpu_seconds = 0;
 };
 
 // Runs an app process to its end.  A signal to us becomes SIGTERM to its group; if that has not

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -141,8 +142,13 @@ int Child::wait() {
   }
   signal_group(SIGKILL);  // before it is reaped: until then nobody else can have its group's id
   int status = 0;
-  while (waitpid(pid_.value, &status, 0) < 0 && errno == EINTR) {
+  rusage used{};
+  while (wait4(pid_.value, &status, 0, &used) < 0 && errno == EINTR) {
   }
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  cpu_seconds_ = seconds(used.ru_utime) + seconds(used.ru_stime);
   pid_.value = 0;
   return status;
 }

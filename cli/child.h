@@ -52,6 +52,8 @@ class Child {
   void signal_group(int signal) const;
   // Kills what the program left running in its group, and returns its wait status.
   int wait();
+  // Of the program and those that it waited for, once it has been waited for.
+  double cpu_seconds() const { return cpu_seconds_; }
 
  private:
   explicit Child(int pid) : pid_(pid) {}
@@ -62,6 +64,7 @@ class Child {
     Pid(Pid&& other) noexcept : value(std::exchange(other.value, 0)) {}
   } pid_;
   Descriptor ended_, output_, errors_, events_;
+  double cpu_seconds_ = 0;
 };
 
 // "ended with exit code 3", "was ended by signal 11 (Segmentation fault)".

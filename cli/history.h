@@ -48,6 +48,7 @@ struct Run {
   ProcessIdentity process;
   std::string link;      // the link that it runs on; "": this machine
   int64_t link_run = 0;  // its number there
+  int64_t restarts = 0;  // of its app, as a hub says; history has it in the record "link"
 };
 
 struct LogLine {

@@ -31,6 +31,8 @@ bool flag_in(const Json& object, const char* key) {
   return at != object.end() && at->is_boolean() && at->get<bool>();
 }
 
+constexpr size_t kSettingsMax = 10'000;
+
 }  // namespace
 
 Result<Run> hub_run_of(const Json& object, const std::string& link) {
@@ -54,12 +56,32 @@ Result<Run> hub_run_of(const Json& object, const std::string& link) {
   run.nodes = count_in(object, "nodes");
   run.rounds = count_in(object, "rounds");
   run.rounds_planned = count_in(object, "rounds-planned");
+  run.restarts = count_in(object, "restarts");
   run.started_ms = count_in(object, "started-ms");
   if (run.started_ms == 0) run.started_ms = count_in(object, "created-ms");
   run.ended_ms = count_in(object, "finished-ms");
   const int64_t until = run.ended_ms != 0 ? run.ended_ms : now_milliseconds();
   run.seconds = static_cast<double>(std::max<int64_t>(0, until - run.started_ms)) / 1000;
   return run;
+}
+
+Result<std::vector<Setting>> hub_settings_of(const Json& object) {
+  const auto list = object.find("run-config");
+  std::vector<Setting> settings;
+  if (list == object.end() || !list->is_array()) return settings;
+  if (list->size() > kSettingsMax) {
+    return invalid_argument("a run from the hub has {} settings; the limit is {}", list->size(),
+                            kSettingsMax);
+  }
+  for (const Json& one : *list) {
+    const auto value = one.is_object() ? one.find("value") : one.end();
+    if (!one.is_object() || value == one.end()) {
+      return invalid_argument("a setting from the hub is no object with a \"value\"");
+    }
+    UMBEL_ASSIGN_OR_RETURN(ConfigValue config, config_value_of(*value));
+    settings.push_back({text_in(one, "key"), std::move(config), text_in(one, "origin")});
+  }
+  return settings;
 }
 
 Result<HubEvent> parse_hub_event(std::string_view line, const std::string& link) {

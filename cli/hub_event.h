@@ -27,6 +27,9 @@ Result<HubEvent> parse_hub_event(std::string_view line, const std::string& link)
 // A run as a hub describes it.  Texts that a table shows are made safe for a terminal.
 Result<Run> hub_run_of(const Json& object, const std::string& link);
 
+// The run config that a hub tells with a run.
+Result<std::vector<Setting>> hub_settings_of(const Json& object);
+
 // "queued", "starting" or "running".
 bool is_under_way(const Run& run);
 

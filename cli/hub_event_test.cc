@@ -40,6 +40,30 @@ TEST(HubEvent, APrintedLineAndALogEventAreLinesOfTheLog) {
   EXPECT_EQ(log_line_of(*logged)->node, 3);
 }
 
+TEST(HubEvent, ARunsSettingsComeAsTheyWereGiven) {
+  const auto settings = hub_settings_of(Json::parse(
+      R"({"run-config":[{"key":"rounds","value":3,"origin":"umbel.toml:9"},
+                        {"key":"rate","value":1.0},{"key":"on","value":true},
+                        {"key":"name","value":"x"},{"key":"sizes","value":[1,2]},
+                        {"key":"mixed","value":[1,0.5]}]})"));
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  std::vector<std::string> texts;
+  for (const Setting& one : *settings) texts.push_back(one.key + " = " + one.value.text());
+  EXPECT_THAT(texts, testing::ElementsAre("rounds = 3", "rate = 1.0", "on = true", "name = \"x\"",
+                                          "sizes = [1, 2]", "mixed = [1.0, 0.5]"));
+  EXPECT_EQ(settings->front().origin, "umbel.toml:9");
+  EXPECT_TRUE(hub_settings_of(Json::object())->empty());
+}
+
+TEST(HubEvent, ASettingOfNoKindIsRefused) {
+  for (const char* value : {"null", "{}", "[1,\"a\"]", "[[1]]", "[true,1]"}) {
+    const std::string text = fmt::format(R"({{"run-config":[{{"key":"k","value":{}}}]}})", value);
+    EXPECT_FALSE(hub_settings_of(Json::parse(text)).ok()) << text;
+  }
+  EXPECT_FALSE(hub_settings_of(Json::parse(R"({"run-config":[{"key":"k"}]})")).ok());
+  EXPECT_FALSE(hub_settings_of(Json::parse(R"({"run-config":["k"]})")).ok());
+}
+
 TEST(HubEvent, TheEndSaysWhatBecameOfTheRun) {
   const auto event = parse_hub_event(
       R"({"end":true,"run":{"run-id":12,"status":"failed","error":"no nodes","exit-code":1}})",

@@ -110,6 +110,27 @@ Result<MetricRecord> metrics_of(const Json& object) {
   return metrics;
 }
 
+Result<ConfigValue> config_value_of(const Json& json) {
+  const auto fits = [&](auto&& is) {
+    return json.is_array() ? !json.empty() && std::ranges::all_of(json, is) : is(json);
+  };
+  const auto as = [&]<class T>(T) {
+    return json.is_array() ? ConfigValue(json.get<std::vector<T>>()) : ConfigValue(json.get<T>());
+  };
+  const auto is_finite = [](const Json& one) {
+    return one.is_number() && std::isfinite(one.get<double>());
+  };
+  if (fits([](const Json& one) { return one.is_boolean(); })) return as(bool());
+  if (fits([](const Json& one) { return is_integer(one); })) return as(int64_t());
+  if (fits(is_finite)) return as(double());
+  if (fits([](const Json& one) { return one.is_string(); })) return as(std::string());
+  if (json.is_array() && json.empty()) return ConfigValue(std::vector<int64_t>());
+  return invalid_argument(
+      "a setting's value: expected a truth value, a number, a text or a list "
+      "of one of these kinds, got {}",
+      json.type_name());
+}
+
 std::string text_of(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

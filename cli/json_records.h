@@ -20,6 +20,10 @@ Json json_of(const std::vector<FailureSample>& samples);
 // INVALID_ARGUMENT if something else than numbers and lists of numbers is in it.
 Result<MetricRecord> metrics_of(const Json& object);
 
+// INVALID_ARGUMENT if it is nothing that a setting can be: a truth value, a finite number, a text,
+// or a list of one of these kinds.
+Result<ConfigValue> config_value_of(const Json& json);
+
 // One line of text, whatever bytes the strings have: what is not UTF-8 becomes U+FFFD.
 std::string text_of(const Json& json);
 // Nesting and members (colons outside strings) against what any event has; INVALID_ARGUMENT names

@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "exit_code.h"
+#include "lenses.h"
 #include "text_format.h"
 #include "umbel/base/text.h"
 
@@ -49,7 +50,7 @@ void RunRecorder::on_event(const Event& event) {
   } else if (const auto* log = std::get_if<LogEvent>(&event)) {
     on_log({0, 0, log->side, log->level, log->node, log->message});
   } else if (const auto* record = std::get_if<RecordEvent>(&event)) {
-    update_.records.push_back(*record);
+    note(*record);
   } else if (const auto* artifact = std::get_if<ArtifactEvent>(&event)) {
     update_.artifacts.push_back(*artifact);
   } else if (const auto* finished = std::get_if<FinishedEvent>(&event)) {
@@ -81,6 +82,7 @@ void RunRecorder::keep_for_curve(const RoundEvent& round) {
   if (rounds_seen_++ % stride_ != 0) return;
   RoundEvent& kept = curve_rounds_.emplace_back();
   kept.round = round.round;
+  kept.seconds = round.seconds;
   for (const char* name : {"accuracy", "loss"}) {
     if (const auto value = best_metric(round, name)) kept.server.set(name, *value);
   }
@@ -88,6 +90,15 @@ void RunRecorder::keep_for_curve(const RoundEvent& round) {
   for (size_t i = 0; i != kCurveRoundsMax / 2; ++i) curve_rounds_[i] = curve_rounds_[2 * i];
   curve_rounds_.resize(kCurveRoundsMax / 2);
   stride_ *= 2;
+}
+
+void RunRecorder::note(RecordEvent record) {
+  if (is_for_lenses(record.name)) {
+    std::erase_if(lens_records_, [&](const RecordEvent& old) { return old.name == record.name; });
+    lens_records_.push_back(record);
+  }
+  update_.records.push_back(std::move(record));
+  changed();
 }
 
 void RunRecorder::take(const FinishedEvent& finished) {
@@ -172,6 +183,7 @@ void RunRecorder::settle(const AppOutcome& outcome) {
 void RunRecorder::finish(const Result<AppOutcome>& outcome) {
   if (outcome.ok()) {
     settle(*outcome);
+    note(process_record(outcome->cpu_seconds));
   } else {
     run_.status = "failed";
     run_.error = message_of(outcome.status());

@@ -29,11 +29,14 @@ class RunRecorder final : public AppListener {
   void finish(const Run& there, int signal);
   // The run goes on at its hub without us.
   void leave();
+  // A record of our own.
+  void note(RecordEvent record);
   // A line of a log that has its time.
   void on_line(const LogLine& line);
 
-  // What the curve at the end is drawn from.
+  // What the curve at the end is drawn from, and the lenses are made from.
   const std::vector<RoundEvent>& curve_rounds() const { return curve_rounds_; }
+  const std::vector<RecordEvent>& lens_records() const { return lens_records_; }
   // The first failure to write history.
   const Status& history_status() const { return history_status_; }
 
@@ -51,7 +54,9 @@ class RunRecorder final : public AppListener {
   Run& run_;
   Progress& progress_;
   RunUpdate update_;
-  std::vector<RoundEvent> curve_rounds_;  // loss and accuracy of every `stride_`th round
+  // Loss, accuracy and seconds of every `stride_`th round.
+  std::vector<RoundEvent> curve_rounds_;
+  std::vector<RecordEvent> lens_records_;  // one of each name
   int64_t rounds_seen_ = 0, stride_ = 1;
   int64_t log_sequence_ = 0;
   std::optional<Clock::time_point> flush_at_;

@@ -2,6 +2,7 @@
 
 #include "commands.h"
 #include "find_run.h"
+#include "lenses.h"
 #include "report_file.h"
 
 namespace umbel::cli {
@@ -13,8 +14,14 @@ int run_report(const ReportOptions& options, const Output& output) {
   if (file.empty() && !options.link.empty()) file = fmt::format("run-{}.html", options.run);
   const auto path = write_report(found->history, options.run, file);
   if (!path.ok()) return output.fail(path.status());
+  const auto rounds = found->history.rounds(found->run.id);
+  const auto records = found->history.records(found->run.id);
+  if (!rounds.ok()) return output.fail(rounds.status());
+  if (!records.ok()) return output.fail(records.status());
   output.say(*path);
-  output.result({{"run-id", options.run}, {"report", *path}});
+  output.result({{"run-id", options.run},
+                 {"report", *path},
+                 {"lenses", json_of(lenses_of(found->run, *rounds, *records))}});
   return kDone;
 }
 

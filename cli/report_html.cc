@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "lenses.h"
 #include "progress.h"
 #include "report_rounds.h"
 #include "report_skew.h"
@@ -183,6 +184,14 @@ std::string traffic(const ReportData& data) {
   return text + ".</p>\n" + traffic_chart(data.rounds);
 }
 
+std::string lenses(const ReportData& data) {
+  std::string text = "<h2>Five lenses</h2>\n<div class=\"card\"><table class=\"words\"><tbody>\n";
+  for (const Lens& lens : lenses_of(data.run, data.rounds, data.records)) {
+    text += fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", lens.name, html_escaped(lens.text));
+  }
+  return text + "</tbody></table></div>\n";
+}
+
 // The first failures, with what the clients said.
 std::string failure_samples(const std::vector<RoundEvent>& rounds) {
   std::string rows;
@@ -267,7 +276,7 @@ std::string report_html(const ReportData& data) {
   for (const RecordEvent& record : data.records) {
     if (record.name == "data-skew") page += skew_section(record.metrics);
   }
-  page += traffic(data) + failures(data) + round_table(data.rounds);
+  page += lenses(data) + traffic(data) + failures(data) + round_table(data.rounds);
   page += settings_table(data.settings) + made(data);
   return page + "<footer>Written by Umbel " UMBEL_VERSION
                 " from the history of runs on this machine.</footer>\n</main>\n</body>\n</html>\n";

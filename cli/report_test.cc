@@ -72,6 +72,13 @@ TEST(Report, TextFromOutsideIsEscaped) {
   EXPECT_THAT(page, HasSubstr("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;"));
 }
 
+TEST(Report, HasALineForEachLens) {
+  const std::string page = report_html(data_of(3));
+  for (const char* lens : {"bandwidth", "latency", "efficiency", "reliability", "privacy"}) {
+    EXPECT_THAT(page, HasSubstr("<tr><td>" + std::string(lens) + "</td><td>"));
+  }
+}
+
 TEST(Report, SaysWhyTheRunEndedAndWhatTheFirstFailuresWere) {
   ReportData data = data_of(30);
   data.run.rounds_planned = 40;

@@ -9,6 +9,7 @@
 
 #include "hub_artifacts.h"
 #include "hub_follower.h"
+#include "lenses.h"
 #include "machine.h"
 #include "pack_app.h"
 #include "prepared_run.h"
@@ -103,6 +104,8 @@ class LinkRun {
   Status start(HubClient& client, const PreparedRun& prepared) {
     UMBEL_ASSIGN_OR_RETURN(const PackedApp packed,
                            pack_app(prepared.app, prepared.manifest, prepared.program));
+    tls_ = !client.link().plain;
+    bundle_bytes_ = static_cast<int64_t>(packed.archive.size());
     const CancelOnSignal cancel(signals_, client);
     UMBEL_ASSIGN_OR_RETURN(const bool there, client.has_bundle(packed.sha256));
     if (!there) {
@@ -204,7 +207,10 @@ class LinkRun {
     if (const auto* output = std::get_if<HubOutput>(&event.what)) {
       recorder.on_output(output->error, output->line);
     }
-    if (const auto* end = std::get_if<Run>(&event.what)) recorder.finish(*end, signals_.first());
+    if (const auto* end = std::get_if<Run>(&event.what)) {
+      recorder.note(link_record(tls_, end->restarts, bundle_bytes_));
+      recorder.finish(*end, signals_.first());
+    }
   }
 
   // Over a connection of its own: the follower has ended the other one.
@@ -223,6 +229,8 @@ class LinkRun {
   const Output& output_;
   SignalWatch signals_;
   Run run_;
+  bool tls_ = true;
+  int64_t bundle_bytes_ = 0;
 };
 
 }  // namespace

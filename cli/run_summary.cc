@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "curve.h"
+#include "lenses.h"
 #include "report_file.h"
 #include "round_metrics.h"
 #include "run_json.h"
@@ -12,35 +13,33 @@ namespace umbel::cli {
 
 namespace {
 
+std::string line(std::string_view name, const std::string& text) {
+  return fmt::format("\n  {:<11} {}", name, text);
+}
+
 std::string figures(const Run& run) {
-  std::string text =
-      fmt::format("\n  rounds    {} in {}", rounds_text(run.rounds, run.rounds_planned),
-                  seconds_text(run.seconds));
-  if (!run.reason.empty()) text += ": " + terminal_safe(run.reason);
-  text += fmt::format("\n  clients   {} trained", count_text(run.clients));
-  if (run.failures > 0) {
-    text += fmt::format(", {} failed ({})", count_text(run.failures),
-                        reasons_summary(run.failure_reasons));
-    text += fmt::format("\n  why       umbel log {}", run.id);
-  }
+  std::string rounds = fmt::format("{} in {}", rounds_text(run.rounds, run.rounds_planned),
+                                   seconds_text(run.seconds));
+  if (!run.reason.empty()) rounds += ": " + terminal_safe(run.reason);
+  std::string text = line("rounds", rounds);
   std::string metrics;
   for (const auto& [name, ignored] : run.metrics) {
     if (!find_real(run.metrics, name) || is_repeated(run.metrics, name)) continue;
     metrics += fmt::format("{}{} {}", metrics.empty() ? "" : ", ", terminal_safe(name),
                            metric_text(run.metrics.at(name)));
   }
-  if (!metrics.empty()) text += "\n  metrics   " + metrics;
-  text += fmt::format("\n  traffic   {} down, {} up on a network", bytes_text(run.bytes_down),
-                      bytes_text(run.bytes_up));
+  if (!metrics.empty()) text += line("metrics", metrics);
   return text;
 }
 
-std::string summary(const Run& run) {
+std::string summary(const Run& run, const std::vector<Lens>& lenses) {
   std::string text = fmt::format("run {}: {}", run.id, run.status);
   if (!run.error.empty()) text += ": " + terminal_safe(run.error);
   if (run.rounds > 0) text += figures(run);
-  if (!run.model_sha256.empty()) text += "\n  model     sha256 " + run.model_sha256;
-  if (!run.report.empty()) text += "\n  report    " + run.report;
+  for (const Lens& lens : lenses) text += line(lens.name, lens.text);
+  if (run.failures > 0) text += line("why", fmt::format("umbel log {}", run.id));
+  if (!run.model_sha256.empty()) text += line("model", "sha256 " + run.model_sha256);
+  if (!run.report.empty()) text += line("report", run.report);
   return text;
 }
 
@@ -59,9 +58,11 @@ int conclude_run(const RunOptions& options, const Output& output, History& histo
                                               terminal_columns(output.stream()), locale_is_utf8())
                                  : "";
   if (!curve.empty()) output.say(curve);
-  output.say(summary(run));
+  const auto lenses = lenses_of(run, recorder.curve_rounds(), recorder.lens_records());
+  output.say(summary(run, lenses));
   auto code = static_cast<int>(run.exit_code);
   Json object = json_of(run);
+  object["lenses"] = json_of(lenses);
   if (!kept.ok()) {
     std::fputs(fmt::format("umbel: {}\n", message_of(kept)).c_str(), stderr);
     if (code == kDone) code = kFailed;

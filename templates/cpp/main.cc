@@ -83,6 +83,7 @@ void serve(umbel::Grid& grid, umbel::Context& context) {
       umbel::data::measure_skew(data.partition, data.images.labels, context.run_seed());
   context.log(fmt::format("{} training images at {} clients", data.images.size(),
                           data.partition.clients()));
+  context.publish("data", {{"bytes", data.images.features.byte_size()}});
   context.publish("data-skew", umbel::data::to_metrics(umbel::or_throw(skew)));
 
   const auto clients = static_cast<size_t>(config.integer("clients-per-round", umbel::at_least(1)));

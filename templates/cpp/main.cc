@@ -86,7 +86,9 @@ void serve(umbel::Grid& grid, umbel::Context& context) {
   context.publish("data", {{"bytes", data.images.features.byte_size()}});
   context.publish("data-skew", umbel::data::to_metrics(umbel::or_throw(skew)));
 
-  const auto clients = static_cast<size_t>(config.integer("clients-per-round", umbel::at_least(1)));
+  const int64_t wanted = config.integer("clients-per-round", umbel::at_least(1));
+  // A small federation has fewer: then all of them.
+  const auto clients = std::min<uint64_t>(static_cast<uint64_t>(wanted), grid.node_count());
   const auto initial = Mlp::initial({784, 200, 200, 10}, umbel::Rng(context.run_seed()));
   const auto result = umbel::run_rounds(
       grid, context, umbel::fed_avg_m({.clients_train = clients, .beta = 0.9}), initial,

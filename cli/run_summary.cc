@@ -36,8 +36,12 @@ std::string summary(const Run& run, const std::vector<Lens>& lenses) {
   std::string text = fmt::format("run {}: {}", run.id, run.status);
   if (!run.error.empty()) text += ": " + terminal_safe(run.error);
   if (run.rounds > 0) text += figures(run);
-  for (const Lens& lens : lenses) text += line(lens.name, lens.text);
-  if (run.failures > 0) text += line("why", fmt::format("umbel log {}", run.id));
+  for (const Lens& lens : lenses) {
+    text += line(lens.name, lens.text);
+    if (lens.name == "reliability" && run.failures > 0) {
+      text += line("why", fmt::format("umbel log {}", run.id));
+    }
+  }
   if (!run.model_sha256.empty()) text += line("model", "sha256 " + run.model_sha256);
   if (!run.report.empty()) text += line("report", run.report);
   return text;

@@ -203,6 +203,13 @@ class Runs(Base):
         page = read(run["report"])
         self.assertIn("How the data differ", page)
         self.assertNotIn("<b>&\x1b", page)
+        lenses = run.pop("lenses")
+        self.assertEqual(list(lenses), ["bandwidth", "latency", "efficiency", "reliability", "privacy"])
+        self.assertEqual((lenses["reliability"]["counted"], lenses["reliability"]["failed"]), (30, 3))
+        self.assertEqual(lenses["efficiency"]["clients-per-second"], 60)
+        self.assertGreater(lenses["efficiency"]["cpu-seconds"], 0)
+        for lens in lenses.values():
+            self.assertIn(lens["text"], page)
         listed = self.json("ls")["runs"]
         self.assertEqual(listed, [run])
         self.assert_history_intact()
@@ -214,7 +221,7 @@ class Runs(Base):
                       "0.01s", done.stdout)
         self.assertIn("[client 3] warn: client says hello", done.stdout)
         self.assertIn("run 1: completed", done.stdout)
-        self.assertIn("3 failed (3 client-failed)\n  why       umbel log 1\n", done.stdout)
+        self.assertIn("3 failed (3 client-failed)\n  why         umbel log 1\n", done.stdout)
         self.assertIn("⠁", done.stdout.replace("⡇", "⠁").replace("⠉", "⠁"))
         self.assertNotIn("\x1b", done.stdout)
         self.assertEqual(done.stderr, "")
@@ -232,8 +239,8 @@ class Runs(Base):
         self.assertIn("accuracy reached 0.806, target 0.8", page)
         self.assertIn("&lt;i&gt;boom", page)
         done = self.umbel("run", self.app, "--no-build", "--run-config", "behaviour=target")
-        self.assertIn("rounds    3 of 30 in 0.50s: accuracy reached 0.806, target 0.8", done.stdout)
-        self.assertIn("metrics   accuracy 0.750, loss 0.500, train-num-examples 60\n", done.stdout)
+        self.assertIn("rounds      3 of 30 in 0.50s: accuracy reached 0.806, target 0.8", done.stdout)
+        self.assertIn("metrics     accuracy 0.750, loss 0.500, train-num-examples 60\n", done.stdout)
         self.assertIsNone(self.run_fake("good")["reason"])
 
     def test_the_app_is_told_what_the_protocol_says(self):

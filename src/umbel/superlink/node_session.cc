@@ -4,17 +4,9 @@
 
 #include "umbel/base/text.h"
 #include "umbel/superlink/log.h"
+#include "umbel/superlink/overload.h"
 
 namespace umbel::superlink {
-
-namespace {
-
-template <class... F>
-struct Overload : F... {
-  using F::operator()...;
-};
-
-}  // namespace
 
 Fleet::NodeSession::NodeSession(Fleet& fleet, std::shared_ptr<http::Session> session)
     : fleet_(fleet), session_(std::move(session)), serial_(fleet.next_serial_++) {}

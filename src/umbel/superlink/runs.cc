@@ -526,10 +526,12 @@ Result<Descriptor> Runs::open_artifact(const AccountRecord& account, uint64_t id
 
 bool Runs::may_fetch(uint64_t node, const std::string& bundle) const {
   absl::MutexLock lock(&mutex_);
-  return std::ranges::any_of(active_, [&](const auto& entry) {
-    const RunRecord& run = runs_.at(entry.first);
-    return run.bundle == bundle && std::ranges::find(run.members, node) != run.members.end();
-  });
+  for (const auto& [id, active] : active_) {
+    const RunRecord& run = runs_.at(id);
+    const bool member = std::ranges::find(run.members, node) != run.members.end();
+    if (member && run.bundle == bundle) return true;
+  }
+  return false;
 }
 
 void Runs::nodes_changed() {

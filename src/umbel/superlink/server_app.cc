@@ -10,17 +10,13 @@
 #include <cstring>
 
 #include "umbel/superlink/log.h"
+#include "umbel/superlink/overload.h"
 
 namespace umbel::superlink {
 
 namespace {
 
 constexpr size_t kEventLineMax = size_t{16} << 20;
-
-template <class... F>
-struct Overload : F... {
-  using F::operator()...;
-};
 
 bool all_distinct(std::vector<uint64_t> numbers) {
   std::ranges::sort(numbers);

@@ -29,6 +29,8 @@ std::string_view name_of(MessageError::Code code) {
       return "unknown-action";
     case MessageError::Code::kStopped:
       return "stopped";
+    case MessageError::Code::kLeft:
+      return "client-left";
   }
   return "unknown";
 }

@@ -19,6 +19,7 @@ struct MessageError {
     kDeadline,       // no reply in time
     kUnknownAction,  // the app has nothing registered for the message's type
     kStopped,        // the run was stopped first
+    kLeft,           // the client went away while it was at work
   };
   Code code = Code::kUnknown;
   std::string reason;

@@ -74,7 +74,8 @@ TEST(Message, EveryErrorCodeHasAName) {
                                                      {Code::kBadReply, "bad-reply"},
                                                      {Code::kDeadline, "deadline"},
                                                      {Code::kUnknownAction, "unknown-action"},
-                                                     {Code::kStopped, "stopped"}};
+                                                     {Code::kStopped, "stopped"},
+                                                     {Code::kLeft, "client-left"}};
   for (const auto& [code, name] : names) EXPECT_EQ(name_of(code), name);
 }
 

@@ -10,10 +10,6 @@ namespace umbel::wire {
 
 namespace {
 
-std::span<const std::byte> as_bytes(const std::string& text) {
-  return std::as_bytes(std::span(text));
-}
-
 Result<ArraySpec> parse_array(const v1::ArrayHeader& in) {
   UMBEL_RETURN_IF_ERROR(
       require_count("dimensions", static_cast<size_t>(in.shape_size()), kRankMax));
@@ -92,6 +88,8 @@ Status parse_blob(const v1::Blob& in, Blobs blobs, BlobRef& out) {
 }
 
 }  // namespace
+
+Status unknown_frame() { return absl::UnimplementedError("a frame of a kind not known here"); }
 
 void put(const Layout& layout, v1::Arrays& out) {
   for (const ArraySpec& spec : layout) {
@@ -185,7 +183,7 @@ MessageError parse_failure(const v1::Failure& in) {
   using Code = MessageError::Code;
   MessageError error{Code::kUnknown, as_utf8(in.reason(), kReasonBytesMax)};
   for (const Code code : {Code::kClientFailed, Code::kBadReply, Code::kDeadline,
-                          Code::kUnknownAction, Code::kStopped}) {
+                          Code::kUnknownAction, Code::kStopped, Code::kLeft}) {
     if (in.code() == name_of(code)) error.code = code;
   }
   return error;

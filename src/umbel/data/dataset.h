@@ -13,12 +13,16 @@ inline constexpr int64_t kExamplesMax = UINT32_MAX;  // an example's index has 3
 
 // Examples and their labels, in memory (or mapped).  A value: copies share the bytes.
 struct Dataset {
-  Array features;                          // [n, ...] uint8 or float32
+  Array features;                          // [n, ...] uint8, int32 or float32
   Array labels;                            // [n] int32, each 0 to classes - 1
   int64_t classes = 0;                     // 1 to kClassesMax
   std::string name;                        // for people: "fashion-mnist/train"
   std::vector<std::string> class_names;    // of each class, or empty
   std::vector<std::string> feature_names;  // of each column of a table, or empty
+  // Who an example belongs to by nature (a writer, a hospital, a machine): int32 [n], at least 0;
+  // or empty, where nobody said.
+  Array natural_ids;
+  std::vector<std::string> natural_names;  // of each natural id, or empty
 
   int64_t size() const { return labels.size(); }  // examples
   // Numbers in one example.

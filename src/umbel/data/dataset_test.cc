@@ -39,13 +39,27 @@ TEST(Dataset, CheckNamesWhatIsWrong) {
   EXPECT_THAT(error_of(dataset), HasSubstr("labels are int64[3], expected int32[n]"));
   dataset = small();
   dataset.features = Array::zeros(DType::kFloat64, {3, 1});
-  EXPECT_THAT(error_of(dataset), HasSubstr("expected uint8 or float32"));
+  EXPECT_THAT(error_of(dataset), HasSubstr("expected uint8, int32 or float32"));
   dataset = small();
   dataset.classes = 0;
   EXPECT_THAT(error_of(dataset), HasSubstr("0 classes"));
   dataset = small();
   dataset.class_names = {"a"};
   EXPECT_THAT(error_of(dataset), HasSubstr("1 class names for 3 classes"));
+}
+
+TEST(Dataset, CheckHoldsNaturalIdsToTheExamplesAndTheirNames) {
+  Dataset dataset = small();
+  dataset.natural_ids = Array::of<int32_t>({7, 0, 7});
+  EXPECT_EQ(error_of(dataset), "");
+  dataset.natural_names = {"ada", "bob"};
+  EXPECT_EQ(error_of(dataset), "small: example 0 has natural id 7, expected 0 to 1");
+  dataset.natural_ids = Array::of<int32_t>({1, 0});
+  EXPECT_EQ(error_of(dataset), "small: natural ids are int32[2], expected int32[3] or none");
+  dataset.natural_ids = Array::of<int64_t>({1, 0, 1});
+  EXPECT_THAT(error_of(dataset), HasSubstr("natural ids are int64[3], expected int32[3]"));
+  dataset.natural_ids = Array::of<int32_t>({0, -1, 0});
+  EXPECT_THAT(error_of(dataset), HasSubstr("example 1 has natural id -1, expected 0 to 1"));
 }
 
 TEST(Dataset, FeatureSizeIsOfOneExample) {

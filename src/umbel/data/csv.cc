@@ -1,99 +1,47 @@
 #include "umbel/data/csv.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <limits>
-#include <map>
-#include <optional>
 #include <unordered_set>
 
 #include "umbel/base/buffer.h"
 #include "umbel/base/text.h"
+#include "umbel/data/field_text.h"
 
 namespace umbel::data {
 
 namespace {
 
-std::string_view trimmed(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-template <class T>
-std::optional<T> number(std::string_view text) {
-  text = trimmed(text);
-  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-// What a message shows of a field.
-std::string shown(std::string_view field) {
-  constexpr size_t kShownMax = 40;
-  return fmt::format("\"{}\"{}", escaped(field.substr(0, kShownMax)),
-                     field.size() > kShownMax ? "..." : "");
-}
-
-// Gives texts numbers in order of first appearance, later in order of their bytes.
-class Dictionary {
- public:
-  Result<int32_t> add(std::string_view text) {
-    if (const auto found = ids_.find(text); found != ids_.end()) return found->second;
-    if (ids_.size() == static_cast<size_t>(kClassesMax)) {
-      return resource_exhausted("more than the limit of {} different labels", kClassesMax);
-    }
-    const auto id = static_cast<int32_t>(ids_.size());
-    ids_.emplace(text, id);
-    return id;
-  }
-  // The texts if they are all small whole numbers.
-  std::optional<std::vector<int32_t>> as_numbers() const {
-    std::vector<int32_t> values(ids_.size());
-    for (const auto& [text, id] : ids_) {
-      const auto value = number<int64_t>(text);
-      if (!value || *value < 0 || *value >= kClassesMax) return std::nullopt;
-      values[static_cast<size_t>(id)] = static_cast<int32_t>(*value);
-    }
-    return values;
-  }
-  std::vector<int32_t> as_ranks() const {
-    std::vector<int32_t> ranks(ids_.size());
-    int32_t rank = 0;
-    for (const auto& [text, id] : ids_) ranks[static_cast<size_t>(id)] = rank++;
-    return ranks;
-  }
-  std::vector<std::string> texts() const {
-    std::vector<std::string> sorted;
-    for (const auto& [text, id] : ids_) sorted.push_back(text);
-    return sorted;
-  }
-
- private:
-  std::map<std::string, int32_t, std::less<>> ids_;
-};
+enum class Role { kValue, kLabel, kNaturalId, kIgnored };
 
 class Reader {
  public:
-  Reader(std::string_view text, const CsvOptions& options)
-      : records_(text, options.separator), options_(options) {}
+  explicit Reader(const CsvOptions& options) : options_(options) {}
 
-  Result<CsvTable> read() {
+  // Adds a file's rows.
+  Status read(std::string_view text) {
     UMBEL_RETURN_IF_ERROR(check_options());
-    UMBEL_ASSIGN_OR_RETURN(const bool any, records_.next());
+    CsvRecords records(text, options_.separator);
+    UMBEL_ASSIGN_OR_RETURN(const bool any, records.next());
     if (!any) return invalid_argument("the file is empty");
-    UMBEL_RETURN_IF_ERROR(name_columns());
-    if (!options_.header) UMBEL_RETURN_IF_ERROR(read_row());
+    UMBEL_RETURN_IF_ERROR(names_.empty() ? name_columns(records) : same_columns(records));
+    const size_t before = table_.rows();
+    if (!options_.header) UMBEL_RETURN_IF_ERROR(read_row(records));
     for (;;) {
-      UMBEL_ASSIGN_OR_RETURN(const bool more, records_.next());
+      UMBEL_ASSIGN_OR_RETURN(const bool more, records.next());
       if (!more) break;
-      UMBEL_RETURN_IF_ERROR(read_row());
+      UMBEL_RETURN_IF_ERROR(read_row(records));
     }
-    if (labels_.empty()) return invalid_argument("there is no row after the header");
-    return finish();
+    if (table_.rows() == before) return invalid_argument("there is no row after the header");
+    return absl::OkStatus();
+  }
+
+  CsvTable finish() {
+    std::vector<std::string> columns;
+    for (size_t i = 0; i != names_.size(); ++i) {
+      if (roles_[i] == Role::kValue) columns.push_back(std::move(names_[i]));
+    }
+    return table_.finish(std::move(columns));
   }
 
  private:
@@ -106,125 +54,137 @@ class Reader {
     return absl::OkStatus();
   }
 
-  Status name_columns() {
-    const auto& fields = records_.fields();
-    for (size_t i = 0; i != fields.size(); ++i) {
-      names_.push_back(options_.header ? std::string(trimmed(fields[i])) : std::to_string(i + 1));
-    }
+  std::string name_of(const CsvRecords& records, size_t column) const {
+    return options_.header ? std::string(trimmed(records.fields()[column]))
+                           : std::to_string(column + 1);
+  }
+
+  Status name_columns(const CsvRecords& records) {
+    std::vector<std::string> names;
+    for (size_t i = 0; i != records.fields().size(); ++i) names.push_back(name_of(records, i));
     std::unordered_set<std::string_view> seen;
-    for (size_t i = 0; i != names_.size(); ++i) {
-      if (!seen.insert(names_[i]).second) {
+    for (size_t i = 0; i != names.size(); ++i) {
+      if (!seen.insert(names[i]).second) {
         return invalid_argument("line 1, column {}: the name {} occurs twice", i + 1,
-                                shown(names_[i]));
+                                shown(names[i]));
       }
     }
-    const auto label = std::find(names_.begin(), names_.end(), options_.label);
-    if (label == names_.end()) {
-      return invalid_argument("line 1: there is no column {} for the label{}",
-                              shown(options_.label), did_you_mean(options_.label, names_));
+    roles_.assign(names.size(), Role::kValue);
+    for (const std::string& name : options_.ignored) {
+      UMBEL_RETURN_IF_ERROR(give_role(names, name, Role::kIgnored, "to ignore"));
     }
-    if (names_.size() == 1) return invalid_argument("line 1: there is no column but the label's");
-    label_column_ = static_cast<size_t>(label - names_.begin());
+    UMBEL_RETURN_IF_ERROR(give_role(names, options_.label, Role::kLabel, "for the label"));
+    if (!options_.natural_id.empty()) {
+      UMBEL_RETURN_IF_ERROR(
+          give_role(names, options_.natural_id, Role::kNaturalId, "for the natural id"));
+    }
+    if (std::find(roles_.begin(), roles_.end(), Role::kValue) == roles_.end()) {
+      return invalid_argument("line 1: there is no column but the label's");
+    }
+    names_ = std::move(names);
     return absl::OkStatus();
   }
 
-  Status read_row() {
-    const auto& fields = records_.fields();
-    if (fields.size() != names_.size()) {
-      return invalid_argument("line {}: {} columns, expected {}", records_.line(), fields.size(),
-                              names_.size());
+  Status give_role(const std::vector<std::string>& names, const std::string& name, Role role,
+                   const char* purpose) {
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) {
+      return invalid_argument("line 1: there is no column {} {}{}", shown(name), purpose,
+                              did_you_mean(name, names));
     }
+    Role& given = roles_[static_cast<size_t>(found - names.begin())];
+    if (given != Role::kValue) {
+      return invalid_argument("line 1: column {} cannot be {} and something else too", shown(name),
+                              purpose);
+    }
+    given = role;
+    return absl::OkStatus();
+  }
+
+  Status same_columns(const CsvRecords& records) const {
+    if (records.fields().size() != names_.size()) return ragged(records);
+    for (size_t i = 0; i != names_.size(); ++i) {
+      if (const std::string name = name_of(records, i); name != names_[i]) {
+        return invalid_argument("line 1, column {}: it is {}, the files before have {} there",
+                                i + 1, shown(name), shown(names_[i]));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  Status ragged(const CsvRecords& records) const {
+    const size_t columns = records.fields().size();
+    const size_t expected = names_.size();
+    return invalid_argument(
+        "line {}: {} columns, expected {}: {}", records.line(), columns, expected,
+        columns < expected
+            ? fmt::format("column {} ({}) is missing", columns + 1, shown(names_[columns]))
+            : fmt::format("column {} is {}", expected + 1, shown(records.fields()[expected])));
+  }
+
+  Status read_row(const CsvRecords& records) {
+    const auto& fields = records.fields();
+    if (fields.size() != names_.size()) return ragged(records);
     for (size_t i = 0; i != fields.size(); ++i) {
-      UMBEL_RETURN_IF_ERROR(i == label_column_ ? read_label(fields[i]) : read_value(i, fields[i]));
+      if (Status status = read_field(fields[i], roles_[i]); !status.ok()) {
+        return annotate(status, fmt::format("line {}, column {} ({})", records.line(), i + 1,
+                                            shown(names_[i])));
+      }
     }
     return absl::OkStatus();
   }
 
-  Status read_value(size_t column, std::string_view field) {
+  Status read_field(std::string_view field, Role role) {
+    switch (role) {
+      case Role::kLabel:
+        return table_.add_label(field);
+      case Role::kNaturalId:
+        return table_.add_natural_id(field);
+      case Role::kIgnored:
+        return absl::OkStatus();
+      case Role::kValue:
+        break;
+    }
     const auto value = number<double>(field);
-    if (!value || !std::isfinite(*value)) {
-      return invalid_argument("line {}, column {} ({}): {}, expected a finite number",
-                              records_.line(), column + 1, shown(names_[column]), shown(field));
-    }
-    values_.push_back(*value);
-    return absl::OkStatus();
+    if (value && std::isfinite(*value)) return table_.add_value(*value);
+    return invalid_argument("{}, expected a finite number", shown(field));
   }
 
-  Status read_label(std::string_view field) {
-    const std::string_view text = trimmed(field);
-    if (text.empty()) {
-      return invalid_argument("line {}, column {} ({}): the label is empty", records_.line(),
-                              label_column_ + 1, shown(names_[label_column_]));
-    }
-    const Result<int32_t> id = dictionary_.add(text);
-    if (!id.ok()) return annotate(id.status(), fmt::format("line {}", records_.line()));
-    labels_.push_back(*id);
-    return absl::OkStatus();
-  }
-
-  CsvTable finish() {
-    CsvTable table;
-    const auto numbers = dictionary_.as_numbers();
-    const std::vector<int32_t> codes = numbers ? *numbers : dictionary_.as_ranks();
-    if (!numbers) table.classes = dictionary_.texts();
-    table.class_count = int64_t{*std::max_element(codes.begin(), codes.end())} + 1;
-    for (int32_t& label : labels_) label = codes[static_cast<size_t>(label)];
-    const auto rows = static_cast<int64_t>(labels_.size());
-    const auto columns = static_cast<int64_t>(names_.size()) - 1;
-    table.labels = Array::copy_of<int32_t>(labels_, {rows});
-    table.values = Array::copy_of<double>(values_, {rows, columns});
-    names_.erase(names_.begin() + static_cast<std::ptrdiff_t>(label_column_));
-    table.columns = std::move(names_);
-    return table;
-  }
-
-  CsvRecords records_;
   const CsvOptions& options_;
   std::vector<std::string> names_;
-  size_t label_column_ = 0;
-  std::vector<double> values_;
-  std::vector<int32_t> labels_;
-  Dictionary dictionary_;
+  std::vector<Role> roles_;
+  TableBuilder table_;
 };
-
-Result<Array> narrowed(const CsvTable& table) {
-  constexpr double kLargest = std::numeric_limits<float>::max();
-  const auto values = table.values.view<double>();
-  Array narrow = Array::uninitialized(DType::kFloat32, table.values.shape());
-  const auto out = narrow.mutable_view<float>();
-  for (size_t i = 0; i != values.size(); ++i) {
-    if (std::fabs(values[i]) > kLargest) {
-      return invalid_argument("row {}, column {}: {} is beyond float32's range",
-                              i / table.columns.size() + 1,
-                              shown(table.columns[i % table.columns.size()]), values[i]);
-    }
-    out[i] = static_cast<float>(values[i]);
-  }
-  return narrow;
-}
 
 }  // namespace
 
 Result<CsvTable> parse_csv(std::string_view text, std::string_view name,
                            const CsvOptions& options) {
-  Result<CsvTable> table = Reader(text, options).read();
-  if (!table.ok()) return annotate(table.status(), name);
-  return table;
+  Reader reader(options);
+  if (Status status = reader.read(text); !status.ok()) return annotate(status, name);
+  return reader.finish();
+}
+
+Result<CsvTable> read_csv(const std::vector<std::filesystem::path>& paths,
+                          const CsvOptions& options) {
+  if (paths.empty()) return invalid_argument("no file");
+  Reader reader(options);
+  for (const std::filesystem::path& path : paths) {
+    UMBEL_ASSIGN_OR_RETURN(const Buffer file, Buffer::map_file(path.string()));
+    const Status status = reader.read({reinterpret_cast<const char*>(file.data()), file.size()});
+    if (!status.ok()) return annotate(status, path.string());
+  }
+  return reader.finish();
 }
 
 Result<CsvTable> read_csv(const std::filesystem::path& path, const CsvOptions& options) {
-  UMBEL_ASSIGN_OR_RETURN(const Buffer file, Buffer::map_file(path.string()));
-  return parse_csv({reinterpret_cast<const char*>(file.data()), file.size()}, path.string(),
-                   options);
+  return read_csv(std::vector{path}, options);
 }
 
 Result<Dataset> load_csv(const std::filesystem::path& path, const CsvOptions& options) {
   UMBEL_ASSIGN_OR_RETURN(CsvTable table, read_csv(path, options));
-  Result<Array> features = narrowed(table);
-  if (!features.ok()) return annotate(features.status(), path.string());
-  Dataset dataset{*std::move(features),     std::move(table.labels),  table.class_count,
-                  path.filename().string(), std::move(table.classes), std::move(table.columns)};
-  UMBEL_RETURN_IF_ERROR(check(dataset));
+  Result<Dataset> dataset = to_dataset(std::move(table), path.filename().string());
+  if (!dataset.ok()) return annotate(dataset.status(), path.string());
   return dataset;
 }
 

@@ -7,7 +7,7 @@
 
 #include "umbel/data/csv_records.h"
 #include "umbel/data/dataset.h"
-#include "umbel/record/array.h"
+#include "umbel/data/table.h"
 
 namespace umbel::data {
 
@@ -15,26 +15,21 @@ struct CsvOptions {
   std::string label = "label";  // the column that holds the label
   bool header = true;  // the first record names the columns; without it they are "1", "2", ...
   char separator = ',';
+  std::string natural_id;            // the column that says whom a row belongs to, or none
+  std::vector<std::string> ignored;  // columns that are left out: names, free text
 };
 
-// A table of numbers with one label column.
-struct CsvTable {
-  std::vector<std::string> columns;  // names, without the label's
-  Array values;                      // float64 [rows, columns]
-  Array labels;                      // int32 [rows]
-  std::vector<std::string> classes;  // the dictionary of text labels; empty if they were numbers
-  int64_t class_count = 0;
-};
+using CsvTable = Table;
 
-// Reads RFC 4180 text (csv_records.h has the limits).  Every column but the label's holds finite
-// numbers.  Labels that are all whole numbers from 0 to kClassesMax - 1 stand for themselves, and
-// there are as many classes as the largest says; any others are texts, numbered in the order of
-// their bytes.
+// Reads RFC 4180 text (csv_records.h has the limits).  Every column but the label's, the natural
+// id's and the ignored ones holds finite numbers.  table.h says what becomes of the labels.
 //
 // Errors name file, line and column: INVALID_ARGUMENT for an empty file, a ragged row, a field of
-// the wrong type, a label column that does not exist, a repeated name; RESOURCE_EXHAUSTED beyond a
-// limit.
+// the wrong type, a column that does not exist, a repeated name; RESOURCE_EXHAUSTED beyond a limit.
 Result<CsvTable> read_csv(const std::filesystem::path& path, const CsvOptions& options = {});
+// Several files as one table: each has the columns of the first, in the same order.
+Result<CsvTable> read_csv(const std::vector<std::filesystem::path>& paths,
+                          const CsvOptions& options = {});
 // The same for text in memory; `name` stands for the file in errors.
 Result<CsvTable> parse_csv(std::string_view text, std::string_view name,
                            const CsvOptions& options = {});

@@ -94,10 +94,39 @@ TEST(Csv, ErrorsNameFileLineAndColumn) {
             "some.csv: line 3, column 1 (\"x\"): \"2\\x0a\", expected a finite number");
   EXPECT_EQ(error_of("x,label\n1,\"a\nb\"\nfour,0\n"),
             "some.csv: line 4, column 1 (\"x\"): \"four\", expected a finite number");
-  EXPECT_EQ(error_of("x,y,label\n1,2,0\n1,0\n"), "some.csv: line 3: 2 columns, expected 3");
-  EXPECT_EQ(error_of("x,label\n1,0\n\n2,0\n"), "some.csv: line 3: 1 columns, expected 2");
+  EXPECT_EQ(error_of("x,y,label\n1,2,0\n1,0\n"),
+            "some.csv: line 3: 2 columns, expected 3: column 3 (\"label\") is missing");
+  EXPECT_EQ(error_of("x,label\n1,0\n\n2,0\n"),
+            "some.csv: line 3: 1 columns, expected 2: column 2 (\"label\") is missing");
   EXPECT_THAT(error_of("x,label\n1,\n"),
               HasSubstr("line 2, column 2 (\"label\"): the label is empty"));
+}
+
+TEST(Csv, ColumnTooManyIsShown) {
+  EXPECT_EQ(error_of("x,label\n1,0\n1,0,9\n"),
+            "some.csv: line 3: 3 columns, expected 2: column 3 is \"9\"");
+}
+
+TEST(Csv, NaturalIdsAreNumberedInTheOrderOfTheirBytes) {
+  const CsvTable table =
+      table_of("site,x,label\nmunich,1,0\nberlin,2,1\nmunich,3,1\n", {.natural_id = "site"});
+  EXPECT_THAT(table.columns, ElementsAre("x"));
+  EXPECT_THAT(table.natural_ids.view<int32_t>(), ElementsAre(1, 0, 1));
+  EXPECT_THAT(table.natural_names, ElementsAre("berlin", "munich"));
+  EXPECT_THAT(error_of("site,x,label\n,1,0\n", {.natural_id = "site"}),
+              HasSubstr("line 2, column 1 (\"site\"): the natural id is empty"));
+  EXPECT_THAT(error_of("x,label\n1,0\n", {.natural_id = "site"}),
+              HasSubstr("there is no column \"site\" for the natural id"));
+  EXPECT_THAT(error_of("x,label\n1,0\n", {.natural_id = "label"}),
+              HasSubstr("column \"label\" cannot be for the natural id and something else too"));
+}
+
+TEST(Csv, IgnoredColumnsMayHoldAnything) {
+  const CsvTable table = table_of("name,x,label\nada,1,0\n", {.ignored = {"name"}});
+  EXPECT_THAT(table.columns, ElementsAre("x"));
+  EXPECT_THAT(table.values.view<double>(), ElementsAre(1));
+  EXPECT_THAT(error_of("x,label\n1,0\n", {.ignored = {"y"}}),
+              HasSubstr("no column \"y\" to ignore"));
 }
 
 TEST(Csv, OnlyFiniteNumbersCount) {
@@ -163,7 +192,10 @@ TEST(Csv, ColumnsAtTheLimitAreReadAndBeyondItAreNot) {
 TEST(Csv, TooManyLabelsAreNamed) {
   std::string text = "x,label\n";
   for (int i = 0; i <= kClassesMax; ++i) text += "0,l" + std::to_string(i) + "\n";
-  EXPECT_THAT(error_of(text), HasSubstr("line 65538: more than the limit of 65536 different"));
+  EXPECT_THAT(
+      error_of(text),
+      HasSubstr(
+          "line 65538, column 2 (\"label\"): labels: more than the limit of 65536 different"));
 }
 
 class CsvFileTest : public testing::Test {
@@ -189,6 +221,19 @@ TEST_F(CsvFileTest, NumberBeyondFloat32IsNamed) {
   EXPECT_THAT(message_of(load_csv(path_).status()),
               testing::AllOf(StartsWith(path_.string()),
                              HasSubstr("row 2, column \"y\": 1e+39 is beyond float32's range")));
+}
+
+TEST_F(CsvFileTest, SeveralFilesAreOneTableIfTheirColumnsAgree) {
+  write("x,y,label\n1,2,b\n");
+  const std::filesystem::path second = path_.string() + ".second";
+  std::ofstream(second) << "x,y,label\n3,4,a\n";
+  const CsvTable table = or_throw(read_csv({path_, second}));
+  EXPECT_THAT(table.values.view<double>(), ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(table.labels.view<int32_t>(), ElementsAre(1, 0));
+  std::ofstream(second) << "x,z,label\n3,4,a\n";
+  EXPECT_EQ(message_of(read_csv({path_, second}).status()),
+            second.string() + ": line 1, column 2: it is \"z\", the files before have \"y\" there");
+  std::filesystem::remove(second);
 }
 
 TEST_F(CsvFileTest, MissingFileThrowsItsName) {

@@ -3,6 +3,10 @@
 # One folder of src/umbel is one static library umbel_NAME.  BELOW is the list of folders whose
 # headers it may include (tools/check_layers reads it from here and holds every #include to it).
 # Files named *_test.cc make one test program for the folder.
+#
+# With UMBEL_UNITY, files that include much (Boost above all) are compiled several at a time, which
+# takes a third of the time.  So names in the anonymous namespaces of such a layer are each used once.
+set(UMBEL_UNITY_LAYERS http superlink supernode bundle runner wire strategy simulation aggregate)
 function(umbel_layer name)
   cmake_parse_arguments(LAYER "" "" "BELOW;PUBLIC;PRIVATE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cc")
@@ -20,6 +24,10 @@ function(umbel_layer name)
   endforeach()
   target_link_libraries(umbel_${name} PUBLIC ${LAYER_PUBLIC} PRIVATE ${LAYER_PRIVATE})
   set_property(GLOBAL APPEND PROPERTY UMBEL_LAYERS umbel_${name})
+  if(UMBEL_UNITY AND name IN_LIST UMBEL_UNITY_LAYERS)
+    set_target_properties(umbel_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    target_compile_options(umbel_${name} PRIVATE -Wno-subobject-linkage)
+  endif()
 
   if(UMBEL_TESTS AND tests)
     add_executable(${name}_test ${tests})

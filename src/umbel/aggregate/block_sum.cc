@@ -18,7 +18,7 @@ namespace {
 constexpr int kGridStep = 8;       // exponents are rounded up to a multiple of this
 constexpr int kColumnsSpan = 128;  // columns this far below the greatest are dropped
 constexpr size_t kSpareMax = 8;
-constexpr int kShiftMax = 1000;
+constexpr int kLiftMax = 1000;
 constexpr size_t kColumnsFast = kernel::kColumnsSpanFast / kGridStep + 1;
 constexpr float kDenormalsMatter = 0x1p-40f;
 constexpr double kExactWeightMax = 0x1p29;
@@ -111,7 +111,7 @@ bool BlockSum::add_doubles(const double* x, double weight, const Shape& shape) {
   // range; the grid is moved by as much.
   int shift = 0;
   const double fraction = std::frexp(weight, &shift);
-  const int lift = std::clamp(-std::ilogb(largest), -kShiftMax, kShiftMax);
+  const int lift = std::clamp(-std::ilogb(largest), -kLiftMax, kLiftMax);
   const double scaled = std::ldexp(fraction, lift);
   shift -= lift;
   const int exponent = grid_exponent(largest * std::fabs(scaled), shift);

@@ -13,7 +13,7 @@ namespace umbel::bundle {
 namespace {
 
 constexpr const char* kLevel = "12";  // a window of 4 MiB
-constexpr uint32_t kMagic = 0xfd2fb528;
+constexpr uint32_t kFrameMagic = 0xfd2fb528;
 constexpr size_t kBlockBytesMax = 128 << 10;
 
 // Little-endian numbers, taken off the front; what is not there is zero and noted.
@@ -77,7 +77,7 @@ Status failed(archive* handle, std::string_view what) {
 
 Status require_one_frame(std::span<const std::byte> bytes) {
   Cursor cursor(bytes);
-  if (cursor.number(4) != kMagic) return wrong("not compressed with Zstandard");
+  if (cursor.number(4) != kFrameMagic) return wrong("not compressed with Zstandard");
   bool has_checksum = false;
   UMBEL_RETURN_IF_ERROR(check_frame_header(cursor, has_checksum));
   for (bool last = false; !last && !cursor.is_short();) {

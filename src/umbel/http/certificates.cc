@@ -62,12 +62,6 @@ Certificate unsigned_certificate(EVP_PKEY* key, const char* name, Date from, Dat
   return certificate;
 }
 
-bool is_address(const std::string& name) {
-  std::array<unsigned char, 16> bytes;
-  return inet_pton(AF_INET, name.c_str(), bytes.data()) == 1 ||
-         inet_pton(AF_INET6, name.c_str(), bytes.data()) == 1;
-}
-
 bool is_host_name(const std::string& name) {
   return !name.empty() && name.size() <= 253 && std::all_of(name.begin(), name.end(), [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_';
@@ -75,6 +69,12 @@ bool is_host_name(const std::string& name) {
 }
 
 }  // namespace
+
+bool is_address(const std::string& host) {
+  std::array<unsigned char, 16> bytes;
+  return inet_pton(AF_INET, host.c_str(), bytes.data()) == 1 ||
+         inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1;
+}
 
 void X509Free::operator()(X509* certificate) const { X509_free(certificate); }
 void KeyFree::operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }

@@ -43,6 +43,8 @@ Result<Key> key_of(std::string_view pem);
 // The host names and addresses that a certificate is for, as text.
 std::vector<std::string> names_of(const X509* certificate);
 bool valid_at(const X509* certificate, Date when);
+// An IPv4 or IPv6 address, not a name.
+bool is_address(const std::string& host);
 
 std::string hex_of(std::string_view bytes);
 

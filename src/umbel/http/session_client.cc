@@ -23,7 +23,7 @@ namespace umbel::http {
 namespace {
 
 constexpr std::chrono::seconds kConnectTimeout{10};
-constexpr std::chrono::milliseconds kGoodbye{1000};
+constexpr std::chrono::milliseconds kSessionGoodbye{1000};
 constexpr const char* kProtocol = "umbel.v1";
 
 struct Core {
@@ -179,7 +179,7 @@ SessionClient::SessionClient() : state_(std::make_unique<State>()) {}
 SessionClient::~SessionClient() {
   Registry& registry = state_->core->registry;
   registry.leave_all();
-  while (!registry.wait_empty(kGoodbye)) registry.drop_all();
+  while (!registry.wait_empty(kSessionGoodbye)) registry.drop_all();
   asio::io_context& context = state_->core->context;
   context.stop();
   state_->thread.join();

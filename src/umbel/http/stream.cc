@@ -8,7 +8,7 @@ namespace umbel::http {
 namespace {
 
 // Small pieces travel together: a frame's head and its content make one TLS record.
-constexpr size_t kTogetherBytesMax = 16 << 10;
+constexpr size_t kGatherBytesMax = 16 << 10;
 
 }  // namespace
 
@@ -43,10 +43,10 @@ Step AsyncStream::write_step(const Gather& gather) {
   if (gather.count == 0 || !core_->socket.is_open()) return {};
   size_t total = 0;
   for (size_t i = 0; i != gather.count; ++i) total += gather.parts[i].size();
-  if (gather.count == 1 || gather.parts[0].size() >= kTogetherBytesMax) {
+  if (gather.count == 1 || gather.parts[0].size() >= kGatherBytesMax) {
     return transport().write(gather.parts[0]);
   }
-  std::array<std::byte, kTogetherBytesMax> together;
+  std::array<std::byte, kGatherBytesMax> together;
   size_t size = 0;
   for (size_t i = 0; i != gather.count && size != together.size(); ++i) {
     const auto part =

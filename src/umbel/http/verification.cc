@@ -88,12 +88,6 @@ std::string words(int error, const X509* at, const X509* leaf, const std::string
   }
 }
 
-bool is_address(const std::string& host) {
-  std::array<unsigned char, 16> bytes;
-  return inet_pton(AF_INET, host.c_str(), bytes.data()) == 1 ||
-         inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1;
-}
-
 std::string verify(const Verification& wanted, X509* leaf, STACK_OF(X509) * sent) {
   const Store store(X509_STORE_new(), &X509_STORE_free);
   const StoreContext context(X509_STORE_CTX_new(), &X509_STORE_CTX_free);

@@ -23,10 +23,6 @@ constexpr size_t kQueueMax = 16;  // a node sends one at a time
 constexpr std::chrono::duration<double> kSecondsMax{1e9};
 constexpr int kExitLost = 1;
 
-std::span<const std::byte> bytes_of(const std::string& text) {
-  return std::as_bytes(std::span(text));
-}
-
 std::string_view level_name(LogLevel level) {
   switch (level) {
     case LogLevel::kInfo:
@@ -104,7 +100,8 @@ class ClientProcess {
   }
 
   Status take(Channel::Frame frame) {
-    Result<wire::DaemonFrame> parsed = wire::parse_daemon_frame(bytes_of(frame.bytes));
+    Result<wire::DaemonFrame> parsed =
+        wire::parse_daemon_frame(std::as_bytes(std::span(frame.bytes)));
     if (absl::IsUnimplemented(parsed.status())) return absl::OkStatus();  // of a newer node
     UMBEL_RETURN_IF_ERROR(parsed.status());
     absl::MutexLock lock(&mutex_);

@@ -22,10 +22,6 @@ using wire::Weigh;
 
 Error stopped() { return Error(absl::CancelledError("the run was stopped")); }
 
-std::span<const std::byte> bytes_of(const std::string& text) {
-  return std::as_bytes(std::span(text));
-}
-
 wire::FoldCall call_of(const Broadcast& broadcast, const AggregationPlan& plan,
                        const Deadline& deadline) {
   wire::FoldCall call{.type = broadcast.type, .round = broadcast.round, .nodes = broadcast.nodes};
@@ -115,7 +111,8 @@ void HubGrid::State::receive() {
 }
 
 Status HubGrid::State::take(Channel::Frame frame) {
-  Result<wire::DaemonFrame> parsed = wire::parse_daemon_frame(bytes_of(frame.bytes));
+  Result<wire::DaemonFrame> parsed =
+      wire::parse_daemon_frame(std::as_bytes(std::span(frame.bytes)));
   if (absl::IsUnimplemented(parsed.status())) return absl::OkStatus();  // of a newer SuperLink
   UMBEL_RETURN_IF_ERROR(parsed.status());
   if (std::holds_alternative<wire::Stop>(*parsed)) {

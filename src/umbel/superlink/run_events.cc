@@ -5,6 +5,7 @@
 
 #include "umbel/base/text.h"
 #include "umbel/superlink/log.h"
+#include "umbel/superlink/settings_json.h"
 
 namespace umbel::superlink {
 
@@ -15,7 +16,9 @@ using Json = nlohmann::json;
 constexpr size_t kDepthMax = 16;
 constexpr size_t kRepliesKept = 100'000;
 
-bool shallow(int depth, Json::parse_event_t, Json&) { return depth <= static_cast<int>(kDepthMax); }
+bool event_depth(int depth, Json::parse_event_t, Json&) {
+  return depth <= static_cast<int>(kDepthMax);
+}
 
 std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -24,11 +27,6 @@ std::string dump(const Json& json) {
 uint64_t count_in(const Json& json, const char* key) {
   const auto found = json.find(key);
   return found != json.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
-}
-
-std::string text_in(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 }  // namespace
@@ -56,7 +54,7 @@ Status RunEvents::catch_up() {
 Status RunEvents::event(std::string_view line) { return take(line, true); }
 
 Status RunEvents::take(std::string_view line, bool keep) {
-  const Json json = Json::parse(line, shallow, /*allow_exceptions=*/false);
+  const Json json = Json::parse(line, event_depth, /*allow_exceptions=*/false);
   if (!json.is_object() || text_in(json, "event").empty()) {
     return invalid_argument("an event that is not a JSON object with an \"event\": {}",
                             escaped(line.substr(0, 100)));

@@ -40,12 +40,6 @@ std::string spec_json(const RunRecord& run, const bundle::Bundle& bundle, const 
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string text_in(const Json& json, const char* key) {
-  const auto found = json.is_object() ? json.find(key) : json.end();
-  return json.is_object() && found != json.end() && found->is_string() ? found->get<std::string>()
-                                                                       : std::string();
-}
-
 RunStatus status_of(const std::string& finished) {
   if (finished == "completed") return RunStatus::kCompleted;
   if (finished == "stopped") return RunStatus::kStopped;

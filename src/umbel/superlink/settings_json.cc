@@ -102,4 +102,10 @@ Status parse_settings(const Json& json, ConfigRecord& config, std::vector<std::s
   return absl::OkStatus();
 }
 
+std::string text_in(const Json& json, const char* key) {
+  const auto found = json.is_object() ? json.find(key) : json.end();
+  return json.is_object() && found != json.end() && found->is_string() ? found->get<std::string>()
+                                                                       : std::string();
+}
+
 }  // namespace umbel::superlink

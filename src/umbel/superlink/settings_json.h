@@ -14,4 +14,7 @@ nlohmann::json settings_json(const ConfigRecord& config, const std::vector<std::
 Status parse_settings(const nlohmann::json& json, ConfigRecord& config,
                       std::vector<std::string>& origins);
 
+// The text under `key`; empty if `json` is no object or has none.
+std::string text_in(const nlohmann::json& json, const char* key);
+
 }  // namespace umbel::superlink

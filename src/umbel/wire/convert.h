@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -67,6 +68,19 @@ class Names {
  private:
   std::unordered_set<std::string_view> seen_;
 };
+// The parsed frame; an error says which frame it was.
+template <class Frame>
+Result<Frame> named(std::string_view frame, Result<Frame> parsed) {
+  if (!parsed.ok()) return annotate(parsed.status(), frame);
+  return parsed;
+}
+Status unknown_frame();
+
+inline constexpr size_t kShortTextMax = 255;  // bytes of a name, a version, ...
+inline std::span<const std::byte> as_bytes(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
+
 // The status with `"name": ` in front, unless it is OK.
 Status at_name(const Status& status, std::string_view name);
 Status require_count(std::string_view what, uint64_t count, uint64_t most);

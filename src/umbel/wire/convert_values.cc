@@ -12,10 +12,6 @@ namespace {
 std::string as_text(const std::vector<std::byte>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-std::span<const std::byte> as_bytes(const std::string& text) {
-  return std::as_bytes(std::span(text));
-}
-
 // Fills in a Value from each of the kinds there are.
 struct PutValue {
   v1::Value& out;

@@ -12,11 +12,6 @@ namespace {
 
 constexpr size_t kListMax = 64;         // versions, features
 constexpr size_t kHoldingMax = 10'000;  // instructions
-constexpr size_t kShortTextMax = 255;
-
-std::span<const std::byte> as_bytes(const std::string& text) {
-  return std::as_bytes(std::span(text));
-}
 std::string as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -195,14 +190,6 @@ Result<HubFrame> parse(const v1::Done& in) {
   UMBEL_RETURN_IF_ERROR(require_short("reason", in.reason(), kReasonBytesMax));
   return HubFrame(Done{in.instruction(), in.counted(), in.reason()});
 }
-
-template <class Frame>
-Result<Frame> named(std::string_view frame, Result<Frame> parsed) {
-  if (!parsed.ok()) return annotate(parsed.status(), frame);
-  return parsed;
-}
-
-Status unknown_frame() { return absl::UnimplementedError("a frame of a kind not known here"); }
 
 }  // namespace
 

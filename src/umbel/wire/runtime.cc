@@ -13,8 +13,6 @@ namespace {
 
 constexpr size_t kSamplesMax = 100;
 constexpr size_t kKindsMax = 100;
-constexpr size_t kShortTextMax = 255;
-
 // Daemon to app.
 void fill(const ClientStart& start, v1::DaemonFrame& out) {
   put(start.run, *out.mutable_client_start()->mutable_run());
@@ -210,14 +208,6 @@ Result<AppFrame> parse(const v1::Push& in) {
   UMBEL_ASSIGN_OR_RETURN(push.message, parse_envelope(in.message(), Blobs::kBeside));
   return AppFrame(std::move(push));
 }
-
-template <class Frame>
-Result<Frame> named(std::string_view frame, Result<Frame> parsed) {
-  if (!parsed.ok()) return annotate(parsed.status(), frame);
-  return parsed;
-}
-
-Status unknown_frame() { return absl::UnimplementedError("a frame of a kind not known here"); }
 
 }  // namespace
 

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "umbel/population/population.h"
+
+namespace umbel {
+
+// A population as time goes by: what a simulation has for a clock.  The ServerApp's thread alone
+// moves it.
+class World {
+ public:
+  explicit World(Population population)
+      : population_(std::make_shared<const Population>(std::move(population))) {}
+
+  const Population& population() const { return *population_; }
+  VirtualTime now() const { return now_; }
+  // Never beyond what a VirtualTime holds.
+  void advance(VirtualTime by);
+
+  // Those who can be asked now.  It stays as it is when the time goes on.
+  Pool pool() const;
+  // How many those are: counted in a population of up to kCountedMax, else estimated from that many
+  // draws, with a standard error of at most 0.4 % of the population.
+  uint64_t available() const;
+  // Lets time pass until somebody can be asked, in steps that grow with the wait.  UNAVAILABLE if
+  // nobody can for kWaitHoursMax.  OUT_OF_RANGE with the reason if the population's time is over.
+  Status await_anybody();
+
+  static constexpr uint64_t kCountedMax = 16'384;
+  static constexpr int kWaitHoursMax = 24 * 31;
+
+ private:
+  bool anybody() const;
+
+  std::shared_ptr<const Population> population_;
+  VirtualTime now_{};
+};
+
+}  // namespace umbel

@@ -1,5 +1,6 @@
 #include "umbel/record/npz.h"
 
+#include <libdeflate.h>
 #include <zip.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include "umbel/base/files.h"
 #include "umbel/base/text.h"
 #include "umbel/record/npy.h"
+#include "umbel/record/npz_source.h"
 
 namespace umbel {
 
@@ -50,13 +52,15 @@ struct Entry {
   zip_uint64_t index;
   std::string name;  // without .npy
   zip_uint64_t bytes;
+  zip_uint32_t crc;
+  bool stored;
 };
 
 Result<Entry> entry_of(zip_t* archive, zip_uint64_t index) {
   zip_stat_t info;
   zip_stat_init(&info);
-  constexpr zip_uint64_t kNeeded =
-      ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
+  constexpr zip_uint64_t kNeeded = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_CRC |
+                                   ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
   if (zip_stat_index(archive, index, 0, &info) != 0 || (info.valid & kNeeded) != kNeeded) {
     return invalid_argument("npz: entry {}: {}", index, zip_strerror(archive));
   }
@@ -71,7 +75,8 @@ Result<Entry> entry_of(zip_t* archive, zip_uint64_t index) {
     return invalid_argument("npz: entry \"{}\" is compressed by method {}, expected 0 or 8",
                             escaped(name), info.comp_method);
   }
-  return Entry{index, std::string(name.substr(0, name.size() - kSuffix.size())), info.size};
+  return Entry{index, std::string(name.substr(0, name.size() - kSuffix.size())), info.size,
+               info.crc, info.comp_method == ZIP_CM_STORE};
 }
 
 // All entries, checked against one another and the limits; nothing is unpacked yet.
@@ -125,7 +130,27 @@ Result<Buffer> unpack(zip_t* archive, const Entry& entry) {
   return bytes;
 }
 
-Result<Archive> open_archive(const Buffer& bytes) {
+// A stored entry's bytes where they lie, or an empty buffer if they cannot be told to lie there:
+// then unpack() says what is wrong.
+Buffer in_place(zip_t* archive, const NpzSource& source, const Buffer& bytes, const Entry& entry) {
+  const EntryFile file(zip_fopen_index(archive, entry.index, 0));
+  std::byte first{};
+  if (!file || entry.bytes == 0 || zip_fread(file.get(), &first, 1) != 1) return {};
+  const uint64_t start = source.last_read();
+  if (start > bytes.size() || entry.bytes > bytes.size() - start) return {};
+  Buffer content = bytes.slice(start, entry.bytes);
+  return libdeflate_crc32(0, content.data(), content.size()) == entry.crc ? content : Buffer();
+}
+
+Result<Buffer> content_of(zip_t* archive, const NpzSource& source, const Buffer& bytes,
+                          const Entry& entry) {
+  if (entry.stored) {
+    if (Buffer content = in_place(archive, source, bytes, entry); !content.empty()) return content;
+  }
+  return unpack(archive, entry);
+}
+
+Result<Archive> open_archive(const Buffer& bytes, NpzSource& watched) {
   // libzip takes no bytes for a new archive, and looks for one behind foreign bytes; NumPy does
   // not.
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -133,7 +158,7 @@ Result<Archive> open_archive(const Buffer& bytes) {
     return invalid_argument("npz: not a zip archive: it does not start with PK");
   }
   ZipError error;
-  Source source(zip_source_buffer_create(bytes.data(), bytes.size(), 0, error.get()));
+  Source source(watched.create(error.get()));
   if (!source) return resource_exhausted("npz: {}", error.text());
   Archive archive(zip_open_from_source(source.get(), ZIP_RDONLY, error.get()));
   if (!archive) return invalid_argument("npz: not a zip archive: {}", error.text());
@@ -186,7 +211,8 @@ Result<Buffer> bytes_of(zip_source_t* source) {
 }  // namespace
 
 Result<ArrayRecord> parse_npz(const Buffer& bytes) {
-  UMBEL_ASSIGN_OR_RETURN(const Archive archive, open_archive(bytes));
+  NpzSource source(bytes.bytes());
+  UMBEL_ASSIGN_OR_RETURN(const Archive archive, open_archive(bytes, source));
   UMBEL_ASSIGN_OR_RETURN(std::vector<Entry> entries, directory_of(archive.get(), bytes.size()));
   ArrayRecord arrays;
   arrays.reserve(entries.size());
@@ -194,7 +220,7 @@ Result<ArrayRecord> parse_npz(const Buffer& bytes) {
     const auto within = [&](const Status& status) {
       return annotate(status, fmt::format("npz: entry \"{}.npy\"", escaped(entry.name)));
     };
-    Result<Buffer> content = unpack(archive.get(), entry);
+    Result<Buffer> content = content_of(archive.get(), source, bytes, entry);
     if (!content.ok()) return within(content.status());
     Result<Array> array = parse_npy(*std::move(content));
     if (!array.ok()) return within(array.status());

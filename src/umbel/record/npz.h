@@ -21,9 +21,11 @@ inline constexpr uint64_t kNpzRatioMax = 200;
 
 // The arrays in the archive's order, under their names without ".npy".  INVALID_ARGUMENT that names
 // the entry for a name twice or without .npy, for encryption and other compressions, for a wrong
-// checksum or length, and for what parse_npy refuses; RESOURCE_EXHAUSTED beyond the limits.  The
-// elements are copied out of the archive once.
+// checksum or length, and for what parse_npy refuses; RESOURCE_EXHAUSTED beyond the limits.  A
+// stored array is a slice of `bytes` where it is aligned there (bytes always are); others are
+// copied once.
 Result<ArrayRecord> parse_npz(const Buffer& bytes);
+// The same from a file, mapped: it must not shrink while the arrays live.
 Result<ArrayRecord> read_npz(const std::filesystem::path& path);
 
 // The archive: entries stored, in the record's order, dated 1980-01-01, so that equal records give

@@ -47,6 +47,33 @@ std::string npy_of(const Array& array) {
 
 Status refused(const std::string& file) { return parse_npz(bytes_of(file)).status(); }
 
+TEST(Npz, StoredArraysAreSlicesOfTheArchiveWhereTheyAreAligned) {
+  ArrayRecord arrays;
+  for (const char* name : {"a", "bb", "ccc", "dddd", "eeeee"}) {  // one alignment or another
+    arrays.set(name, Array::copy_of<uint8_t>(std::vector<uint8_t>{1, 2, 3}, {3}));
+    arrays.set(std::string(name) + "f", Array::copy_of<float>(std::vector<float>{1, 2, 3}, {3}));
+  }
+  const Buffer file = *format_npz(arrays);
+  const ArrayRecord read = *parse_npz(file);
+  EXPECT_EQ(read, arrays);
+  const auto inside = [&](const Array& array) {
+    return array.bytes().data() >= file.data() && array.bytes().data() < file.data() + file.size();
+  };
+  for (const auto& [name, array] : read) {
+    if (array.dtype() == DType::kUint8) {
+      EXPECT_TRUE(inside(array)) << name;
+    }
+  }
+}
+
+TEST(Npz, DamagedStoredArrayIsRefused) {
+  ArrayRecord arrays;
+  arrays.set("a", Array::copy_of<uint8_t>(std::vector<uint8_t>(1000, 7), {1000}));
+  std::string file = text_of(format_npz(arrays)->bytes());
+  file[file.find(std::string(100, 7)) + 50] = 8;
+  EXPECT_THAT(message_of(refused(file)), HasSubstr("entry \"a.npy\""));
+}
+
 TEST(Npz, ParseOfFormatIsTheRecord) {
   EXPECT_TRUE(rc::check("parse_npz(format_npz(arrays)) == arrays", [] {
     const ArrayRecord arrays =

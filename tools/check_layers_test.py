@@ -15,6 +15,7 @@ LAYERS = {
     "sqlite": "umbel_layer(sqlite BELOW base)",
     "http": "umbel_layer(http BELOW base)",
     "bundle": "umbel_layer(bundle BELOW base)",
+    "torch": "umbel_layer(torch BELOW record)",
 }
 
 
@@ -54,6 +55,18 @@ class Layers(Tree):
     def test_a_tree_that_keeps_to_its_layers_passes(self):
         self.assert_accepted("src/umbel/aggregate/fold.cc",
                              '#include "umbel/record/record.h"\n#include "umbel/base/base.h"\n')
+
+    def test_a_components_public_list_is_for_apps(self):
+        self.write("src/umbel/torch.h", '#pragma once\n#include "umbel/torch/torch.h"\n')
+        self.assert_accepted("templates/cpp/main.cc", "#include <umbel/torch.h>\n")
+        self.assert_refused("src/umbel/record/use.cc", '#include "umbel/torch.h"\n', "for apps")
+
+    def test_headers_of_apps_may_be_heavy(self):
+        self.assert_accepted("templates/cpp/net.h", "#pragma once\n#include <torch/torch.h>\n")
+
+    def test_the_public_list_has_no_component(self):
+        self.assert_refused("src/umbel/umbel.h",
+                            '#pragma once\n#include "umbel/torch/torch.h"\n', "may name")
 
     def test_an_include_upwards_is_refused_with_its_line(self):
         self.assert_refused("src/umbel/base/low.cc",

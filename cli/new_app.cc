@@ -1,5 +1,6 @@
 #include "new_app.h"
 
+#include <algorithm>
 #include <unistd.h>
 
 #include <cerrno>
@@ -94,6 +95,7 @@ std::vector<std::string> template_names() {
   for (const TemplateFile& file : template_files()) {
     if (names.empty() || names.back() != file.template_name) names.emplace_back(file.template_name);
   }
+  std::ranges::sort(names);  // the files are sorted by path, where "cpp-torch/" is before "cpp/"
   return names;
 }
 

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "umbel/base/rng.h"
+#include "umbel/strategy/draw.h"
 
 namespace umbel {
 
@@ -52,10 +53,14 @@ uint64_t Sampler::cohort(uint64_t population) const {
   switch (kind_) {
     case Kind::kFraction:
       return std::max(share, clients_);
-    case Kind::kCount:
-      return clients_;
     case Kind::kPoisson:
       return share;
+    case Kind::kCount:
+    case Kind::kStratified:
+    case Kind::kQuota:
+    case Kind::kWeighted:
+    case Kind::kProportional:
+      return clients_;
     case Kind::kAll:
       break;
   }
@@ -64,7 +69,7 @@ uint64_t Sampler::cohort(uint64_t population) const {
 
 bool Sampler::picks_nobody() const { return kind_ != Kind::kAll && share_ == 0 && clients_ == 0; }
 
-Status Sampler::validate(uint64_t population) const {
+Status Sampler::validate(uint64_t population, const Traits* traits) const {
   if (!(share_ >= 0 && share_ <= 1)) {
     return invalid_argument("sampler: {}, expected a share from 0 to 1", describe());
   }
@@ -82,17 +87,37 @@ Status Sampler::validate(uint64_t population) const {
     return invalid_argument("sampler: {} of a population of {} are {} clients, at most 2^28 fit",
                             describe(), population, clients);
   }
-  return absl::OkStatus();
+  return traited_ ? validate_traited(traits) : absl::OkStatus();
 }
 
 Result<std::vector<uint64_t>> Sampler::sample(uint64_t population, uint64_t seed) const {
   UMBEL_RETURN_IF_ERROR(validate(population));
   if (kind_ == Kind::kPoisson) return draw_poisson(population, share_, Rng(seed));
+  if (traited_) return draw_traited({population, nullptr, {}}, seed);
   const uint64_t clients = cohort(population);
   if (clients < population) return draw_distinct(population, clients, Rng(seed));
   std::vector<uint64_t> everyone(population);
   std::iota(everyone.begin(), everyone.end(), uint64_t{0});
   return everyone;
+}
+
+Result<Sampler::Drawn> Sampler::draw(const Pool& pool, uint64_t seed) const {
+  UMBEL_RETURN_IF_ERROR(validate(pool.clients, pool.traits));
+  Drawn drawn;
+  const bool some = kind_ == Kind::kFraction || kind_ == Kind::kCount;
+  if (traited_) {
+    UMBEL_ASSIGN_OR_RETURN(drawn.clients, draw_traited(pool, seed));
+  } else if (some && pool.available) {
+    const DrawRule rule{.clients = cohort(pool.clients)};
+    UMBEL_ASSIGN_OR_RETURN(drawn.clients, draw_by(rule, pool, Rng(seed)));
+  } else {
+    UMBEL_ASSIGN_OR_RETURN(drawn.clients, sample(pool.clients, seed));
+  }
+  drawn.wanted = kind_ == Kind::kPoisson ? drawn.clients.size() : cohort(pool.clients);
+  if (pool.available && !some && !traited_) {
+    std::erase_if(drawn.clients, [&](uint64_t client) { return !pool.available(client); });
+  }
+  return drawn;
 }
 
 std::string Sampler::describe() const {
@@ -105,6 +130,20 @@ std::string Sampler::describe() const {
       return fmt::format("poisson {}", share_);
     case Kind::kAll:
       break;
+    case Kind::kStratified:
+      return fmt::format("stratified by {}, {}", traited_->attribute, clients_);
+    case Kind::kQuota:
+    case Kind::kWeighted: {
+      const bool quota = kind_ == Kind::kQuota;
+      std::string text = quota ? fmt::format("quota by {}", traited_->attribute)
+                               : fmt::format("weighted by {}, {}", traited_->attribute, clients_);
+      for (const auto& [category, number] : traited_->categories) {
+        text += fmt::format(", {} {}", category, number);
+      }
+      return text;
+    }
+    case Kind::kProportional:
+      return fmt::format("proportional to size, {}", clients_);
   }
   return "all";
 }

@@ -65,4 +65,10 @@ std::vector<Message> Grid::send_and_receive(std::vector<Message> messages, Deadl
   return ordered;
 }
 
+const std::string& Grid::attribute(NodeId client, std::string_view name) {
+  or_throw(check_client(client.value(), node_count()));
+  const size_t index = or_throw(find_attribute(traits(), name));
+  return traits()->attributes()[index].categories[traits()->category(client.value(), index)];
+}
+
 }  // namespace umbel

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "umbel/aggregate/fold.h"
+#include "umbel/population/world.h"
 #include "umbel/record/message.h"
 
 namespace umbel {
@@ -49,6 +50,15 @@ class Grid {
   // Clients are numbered 0 to node_count() - 1.
   virtual uint64_t node_count() const = 0;
 
+  // The clients' world in virtual time, where a simulation has a population; nullptr elsewhere.
+  // run_rounds() draws from those who are there, and lets time pass when nobody is.
+  virtual World* world() { return nullptr; }
+  // What is known of clients before they are asked; nullptr: nothing.
+  const Traits* traits() { return world() ? &world()->population() : nullptr; }
+  // A client's category: "women".  umbel::Error for an attribute that is not known here, or a
+  // client that is not there.
+  const std::string& attribute(NodeId client, std::string_view name);
+
   // The id that the next message gets.  Draws outside rounds depend on it, so a run that goes on
   // after a crash sets it to what it was.  A Grid without such ids ignores that.
   virtual MessageId next_message() const { return {}; }
@@ -74,7 +84,9 @@ class Grid {
 
   // Sends one content to many clients and folds their replies where they arrive.  Late replies are
   // not counted; clients without one count as failures (MessageError::Code::kDeadline).  In a
-  // simulation, where clients wait for a thread, each client's time starts when it does.
+  // simulation, where clients wait for a thread, each client's time starts when it does.  In one
+  // with a population the deadline is in virtual time, clients may leave (kLeft), and nobody is
+  // asked to wrap up.
   virtual aggregate::FoldResult send_and_fold(const Broadcast& broadcast,
                                               const AggregationPlan& plan,
                                               Deadline deadline = {}) = 0;

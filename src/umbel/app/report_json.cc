@@ -91,6 +91,10 @@ RoundReport report_of(const Json& json) {
   report.evaluate = metrics_of(json.at("evaluate"));
   report.server = metrics_of(json.at("server"));
   report.note = text_of(json.at("note"));
+  if (const auto found = json.find("virtual"); found != json.end()) {
+    report.virtual_time = {real_of(found->at(0)), count_of(found->at(1)), count_of(found->at(2)),
+                           count_of(found->at(3))};
+  }
   for (const Json& item : json.at("failure-samples")) {
     report.failure_samples.push_back(
         {count_of(item.at(0)), text_of(item.at(1)), text_of(item.at(2))});
@@ -156,6 +160,9 @@ std::string report_line(const RoundReport& report) {
   json["server"] = to_json(report.server);
   json["note"] = bytes_as_text(report.note);
   json["failure-samples"] = std::move(samples);
+  if (const auto& v = report.virtual_time) {
+    json["virtual"] = Json::array({number(v->seconds), v->wanted, v->asked, v->available});
+  }
   return json.dump();
 }
 

@@ -30,6 +30,15 @@ struct RoundReport {
   MetricRecord evaluate;  // federated evaluation; empty without one
   MetricRecord server;    // the app's own evaluation of the global model
   std::string note;       // "skipped: ..."
+  // In a simulation with a population.
+  struct Virtual {
+    double seconds = 0;      // that the round would have taken
+    uint64_t wanted = 0;     // clients to train, as the sampler has it
+    uint64_t asked = 0;      // of them, since no more were there
+    uint64_t available = 0;  // who could have been asked, of all clients (World::available())
+    friend bool operator==(const Virtual&, const Virtual&) = default;
+  };
+  std::optional<Virtual> virtual_time;
   // Some of the failures, those of the least client numbers: at most three.
   struct Failure {
     uint64_t node;

@@ -13,7 +13,8 @@ FoldJob::Clock::duration FoldJob::clock_duration(std::chrono::duration<double> t
 }
 
 FoldJob::FoldJob(VirtualClients& clients, RunId run, MessageId first, Broadcast broadcast,
-                 AggregationPlan plan, Deadline deadline, size_t lanes)
+                 AggregationPlan plan, Deadline deadline, size_t lanes,
+                 std::optional<PhaseClock> clock)
     : clients_(clients),
       metadata_{.run = run,
                 .id = first,
@@ -21,7 +22,8 @@ FoldJob::FoldJob(VirtualClients& clients, RunId run, MessageId first, Broadcast 
                 .type = broadcast.type,
                 .round = broadcast.round},
       broadcast_(std::move(broadcast)),
-      deadline_(deadline) {
+      deadline_(deadline),
+      clock_(std::move(clock)) {
   for (size_t i = 0; i != lanes; ++i) lanes_.push_back(std::make_unique<Lane>(plan));
 }
 
@@ -50,6 +52,13 @@ Message FoldJob::handle(const Taken& taken) {
   metadata.id = MessageId(metadata_.id.value() + taken.index);
   metadata.destination = NodeId(broadcast_.nodes[taken.index]);
   const Message message(std::move(metadata), broadcast_.content);
+  if (clock_) {
+    if (auto lost = clock_->lost_on_the_way(message.metadata())) return message.reply(*lost);
+    return clients_.handle(message, nullptr, [&](Message reply) {
+      auto failure = clock_->judge(message.metadata(), reply);
+      return failure ? message.reply(*std::move(failure)) : std::move(reply);
+    });
+  }
   if (!broadcast_.wrap_up || !deadline_) return clients_.handle(message);
   const WrapUp wrap_up(taken.started + clock_duration(*deadline_ - *broadcast_.wrap_up),
                        taken.started + clock_duration(*deadline_));

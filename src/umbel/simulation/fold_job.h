@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "umbel/app/grid.h"
+#include "umbel/simulation/phase_clock.h"
 #include "umbel/simulation/virtual_clients.h"
 #include "umbel/simulation/worker_pool.h"
 
@@ -23,7 +24,8 @@ class FoldJob final : public WorkerPool::Job {
  public:
   using Clock = WrapUp::Clock;
   FoldJob(VirtualClients& clients, RunId run, MessageId first, Broadcast broadcast,
-          AggregationPlan plan, Deadline deadline, size_t lanes);
+          AggregationPlan plan, Deadline deadline, size_t lanes,
+          std::optional<PhaseClock> clock = {});
   // As the clock counts, and no longer than it can.
   static Clock::duration clock_duration(std::chrono::duration<double> time);
 
@@ -43,6 +45,9 @@ class FoldJob final : public WorkerPool::Job {
   aggregate::FoldResult close();
   // No further client is started and no reply counted.
   void cancel();
+
+  // That the phase took, once it is over; 0 without a clock.
+  VirtualTime virtual_time() const { return clock_ ? clock_->took() : VirtualTime(); }
 
   uint64_t done() const { return done_.load(std::memory_order_relaxed); }
   uint64_t total() const { return broadcast_.nodes.size(); }
@@ -75,6 +80,7 @@ class FoldJob final : public WorkerPool::Job {
   Metadata metadata_;
   Broadcast broadcast_;
   Deadline deadline_;
+  std::optional<PhaseClock> clock_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::atomic<uint64_t> next_{0};
   std::atomic<uint64_t> done_{0};

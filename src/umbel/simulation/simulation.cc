@@ -69,10 +69,15 @@ class Simulation::Workers final : public Parallel {
 Simulation::Simulation(const ClientApp& app, const Run& run, SimulationOptions options)
     : run_(run),
       options_(std::move(options)),
-      clients_(app, run),
+      world_(options_.population ? std::optional<World>(*options_.population) : std::nullopt),
+      clients_(app, run, world_ ? &world_->population() : nullptr),
       pool_(options_.threads ? options_.threads : available_processors()),
       workers_(std::make_unique<Workers>(pool_)) {
   if (run_.nodes == 0) throw Error(invalid_argument("a simulation needs at least 1 node, got 0"));
+  if (world_ && world_->population().clients() != run_.nodes) {
+    throw Error(invalid_argument("the population has {} clients, the run {} nodes",
+                                 world_->population().clients(), run_.nodes));
+  }
 }
 
 Simulation::~Simulation() { (void)shut_down(std::chrono::minutes(1)); }
@@ -138,14 +143,21 @@ aggregate::FoldResult Simulation::send_and_fold(const Broadcast& broadcast,
   or_throw(check_broadcast(broadcast, run_.nodes, deadline));
   sent_ = true;
   const MessageId first(next_message_.fetch_add(broadcast.nodes.size()));
-  const auto job =
-      std::make_shared<FoldJob>(clients_, run_.id, first, broadcast, plan, deadline, pool_.lanes());
+  std::optional<PhaseClock> clock;
+  if (world_) {
+    clock.emplace(world_->population(), world_->now(), deadline, broadcast.content->byte_size(),
+                  run_.seed);
+    deadline.reset();  // it is the clock's
+  }
+  const auto job = std::make_shared<FoldJob>(clients_, run_.id, first, broadcast, plan, deadline,
+                                             pool_.lanes(), std::move(clock));
   pool_.start(job);
   await(*job, deadline);
   if (stop_) {
     job->cancel();
     throw stopped();
   }
+  if (world_) world_->advance(job->virtual_time());
   return job->close();
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "umbel/app/grid.h"
@@ -29,19 +30,24 @@ struct SimulationOptions {
   size_t threads = 0;  // 0: as many as this process has processors
   // Called a few times a second, from the ServerApp's thread, while clients are at work.
   std::function<void(const Progress&)> progress = {};
+  // What the clients are like; none: they are there at once and always, and time is the clock's.
+  std::optional<Population> population = {};
 };
 
 // A federation in this process: the Grid of a simulation.  Clients are virtual: a population costs
 // no memory, running one costs what its own training needs, and all share the buffers of the
 // content they are sent.  The same app, seed and number of clients give the same bytes for any
-// number of threads, unless a deadline cuts replies off.
+// number of threads, unless a deadline cuts replies off.  With a population the deadline is in
+// virtual time: then that holds with deadlines, too.
 class Simulation final : public Grid {
  public:
-  // Both must outlive the simulation.  umbel::Error if the run has no nodes.
+  // Both must outlive the simulation.  umbel::Error if the run has no nodes, or a population has
+  // not as many clients.
   Simulation(const ClientApp& app, const Run& run, SimulationOptions options);
   ~Simulation() override;
 
   uint64_t node_count() const override { return run_.nodes; }
+  World* world() override { return world_ ? &*world_ : nullptr; }
   MessageId next_message() const override { return MessageId(next_message_.load()); }
   void set_next_message(MessageId next) override { next_message_ = next.value(); }
   Message make_message(std::string type, NodeId node, RecordDict content) override;
@@ -70,6 +76,7 @@ class Simulation final : public Grid {
 
   const Run& run_;
   SimulationOptions options_;
+  std::optional<World> world_;
   VirtualClients clients_;
   Mailbox mailbox_;
   WorkerPool pool_;

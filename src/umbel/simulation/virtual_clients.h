@@ -5,6 +5,7 @@
 
 #include "umbel/app/client_app.h"
 #include "umbel/app/context.h"
+#include "umbel/population/population.h"
 #include "umbel/simulation/client_states.h"
 
 namespace umbel {
@@ -13,21 +14,39 @@ namespace umbel {
 // number, the run and the message.  Any threads, one message per client at a time.
 class VirtualClients {
  public:
-  VirtualClients(const ClientApp& app, const Run& run) : app_(app), run_(run) {}
+  // All outlive them; the population may be absent.
+  VirtualClients(const ClientApp& app, const Run& run, const Population* population)
+      : app_(app), run_(run), population_(population) {}
 
   Message handle(const Message& message, const WrapUp* wrap_up = nullptr) {
+    return handle(message, wrap_up, [](Message reply) { return reply; });
+  }
+  // The reply goes through `judge`; if that makes the client one that left, what it would have kept
+  // is as it was before.
+  template <class Judge>
+  Message handle(const Message& message, const WrapUp* wrap_up, const Judge& judge) {
     const Metadata& metadata = message.metadata();
     const uint64_t client = metadata.destination.value();
-    Context context(run_, metadata.destination, client_seed(run_.seed, metadata), nullptr, wrap_up);
-    context.state() = states_.take(client);
-    Message reply = app_.handle(message, context);
-    states_.put(client, std::move(context.state()));
+    ConfigRecord settings;
+    if (population_) settings = population_->settings(client);
+    Context context(run_, metadata.destination, client_seed(run_.seed, metadata),
+                    settings.empty() ? nullptr : &settings, wrap_up);
+    RecordDict before = states_.take(client);
+    if (population_) {
+      context.state() = before;
+    } else {
+      context.state() = std::move(before);
+    }
+    Message reply = judge(app_.handle(message, context));
+    const bool left = reply.has_error() && reply.error().code == MessageError::Code::kLeft;
+    states_.put(client, left ? std::move(before) : std::move(context.state()));
     return reply;
   }
 
  private:
   const ClientApp& app_;
   const Run& run_;
+  const Population* population_;
   ClientStates states_;
 };
 

@@ -71,6 +71,7 @@ std::string header_of(const Checkpoint& checkpoint, uint64_t history_bytes) {
   json["population"] = identity.population;
   json["first-round"] = identity.first_round;
   json["last-round"] = identity.last_round;
+  json["exchange"] = bytes_as_text(identity.exchange);
   json["round"] = memory.round;
   json["over"] = memory.over;
   json["skipped-in-a-row"] = memory.skipped_in_a_row;
@@ -87,10 +88,14 @@ std::string header_of(const Checkpoint& checkpoint, uint64_t history_bytes) {
 // All but the arrays.
 Checkpoint checkpoint_from(const Json& json) {
   Checkpoint checkpoint;
-  checkpoint.identity = {text_of(json.at("strategy")),    text_of(json.at("optimizer")),
-                         text_of(json.at("action")),      count_of(json.at("seed")),
-                         count_of(json.at("population")), count_of(json.at("first-round")),
-                         count_of(json.at("last-round"))};
+  checkpoint.identity = {text_of(json.at("strategy")),
+                         text_of(json.at("optimizer")),
+                         text_of(json.at("action")),
+                         count_of(json.at("seed")),
+                         count_of(json.at("population")),
+                         count_of(json.at("first-round")),
+                         count_of(json.at("last-round")),
+                         json.contains("exchange") ? text_of(json.at("exchange")) : ""};
   RoundsMemory& memory = checkpoint.memory;
   memory.round = count_of(json.at("round"));
   memory.over = json.at("over").get<bool>();
@@ -192,6 +197,8 @@ Status require_same(const Checkpoint::Identity& kept, const Checkpoint::Identity
     return differ("first round", kept.first_round, ours.first_round);
   if (kept.last_round != ours.last_round)
     return differ("last round", kept.last_round, ours.last_round);
+  if (kept.exchange != ours.exchange)
+    return differ("roles and payload", kept.exchange, ours.exchange);
   return absl::OkStatus();
 }
 

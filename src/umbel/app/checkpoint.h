@@ -20,6 +20,7 @@ struct Checkpoint {
   struct Identity {
     std::string strategy, optimizer, action;
     uint64_t seed = 0, population = 0, first_round = 0, last_round = 0;
+    std::string exchange;  // Exchange::text()
     friend bool operator==(const Identity&, const Identity&) = default;
   };
   Identity identity;

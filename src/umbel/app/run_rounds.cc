@@ -26,10 +26,10 @@ class Loop {
 
   RoundsResult run(Rounds rounds) {
     const uint64_t before = rounds.round() - 1;
-    identity_ = {rounds.strategy().name,  rounds.strategy().optimizer.describe(),
-                 options_.action,         context_.run_seed(),
-                 grid_.node_count(),      before + 1,
-                 before + options_.rounds};
+    identity_ = {rounds.strategy().name,   rounds.strategy().optimizer.describe(),
+                 options_.action,          context_.run_seed(),
+                 grid_.node_count(),       before + 1,
+                 before + options_.rounds, rounds.exchange().text()};
     const bool resumed = resume(rounds);
     context_.runtime().rounds_planned(before + options_.rounds);
     if (!resumed && options_.evaluate && options_.evaluate_initial) {
@@ -124,8 +124,7 @@ class Loop {
     Broadcast broadcast{train ? "train" : "evaluate", ask.round, ask.clients, ask.content,
                         rounds.strategy().wrap_up};
     if (!options_.action.empty()) broadcast.type += "." + options_.action;
-    AggregationPlan plan{nullptr, rounds.strategy().fold};
-    if (train) plan.layout = std::make_shared<const ArrayRecord>(rounds.global());
+    const AggregationPlan plan{ask.reply_layout, rounds.strategy().fold};
     return grid_.send_and_fold(broadcast, plan, rounds.strategy().deadline);
   }
 
@@ -201,7 +200,9 @@ RoundsResult run_rounds(Grid& grid, const Context& context, const Strategy& stra
   RunLimits limits{.rounds = before + options.rounds,
                    .first_round = before + 1,
                    .targets = options.targets,
-                   .plateaus = options.plateaus};
+                   .plateaus = options.plateaus,
+                   .roles = options.roles,
+                   .payload = options.payload};
   Rounds rounds = or_throw(Rounds::make(strategy, std::move(initial), grid.node_count(),
                                         context.run_seed(), std::move(limits)));
   return Loop(grid, context, options).run(std::move(rounds));

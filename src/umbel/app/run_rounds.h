@@ -22,10 +22,14 @@ struct RoundsOptions {
   bool evaluate_initial = false;
   // Sends "train.NAME" and "evaluate.NAME" instead of "train" and "evaluate".
   std::string action = "";
+  // What each tensor is to the federation, and what of them travels in a round (docs/roles.md).
+  // Clients hold to the same roles by ClientApp::model().
+  Roles roles = {};
+  Payload payload = {};
 };
 
 struct RoundsResult {
-  ArrayRecord arrays;   // the final global model
+  ArrayRecord arrays;   // the final global model, without private tensors
   uint64_t rounds = 0;  // that were run
   std::string stopped_because;
   // The last value of each metric, under the names of all_metrics().

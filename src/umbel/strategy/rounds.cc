@@ -34,18 +34,23 @@ Result<Rounds> Rounds::make(Strategy strategy, ArrayRecord initial, uint64_t pop
                      .targets = std::move(limits.targets),
                      .plateaus = std::move(limits.plateaus)});
   UMBEL_RETURN_IF_ERROR(stopping.validate());
-  return Rounds(std::move(strategy), std::move(initial), population, seed, limits.first_round,
+  UMBEL_ASSIGN_OR_RETURN(Exchange exchange, Exchange::make(std::move(limits.roles),
+                                                           std::move(limits.payload), initial));
+  ArrayRecord global = exchange.global(initial);
+  Rounds rounds(std::move(strategy), std::move(exchange), std::move(global), population, seed,
                 std::move(stopping));
+  rounds.round_ = limits.first_round;
+  return rounds;
 }
 
-Rounds::Rounds(Strategy strategy, ArrayRecord initial, uint64_t population, uint64_t seed,
-               uint64_t first_round, Stopping stopping)
+Rounds::Rounds(Strategy strategy, Exchange exchange, ArrayRecord global, uint64_t population,
+               uint64_t seed, Stopping stopping)
     : strategy_(std::move(strategy)),
-      global_(std::move(initial)),
+      exchange_(std::move(exchange)),
+      global_(std::move(global)),
       population_(population),
       seed_(seed),
-      stopping_(std::move(stopping)),
-      round_(first_round) {}
+      stopping_(std::move(stopping)) {}
 
 Result<std::optional<Ask>> Rounds::next() {
   const bool training = phase_ == Phase::kTrainDue;
@@ -72,7 +77,8 @@ Status Rounds::train_done(const Folded& folded) {
     phase_ = Phase::kClosing;
     return absl::OkStatus();
   }
-  UMBEL_ASSIGN_OR_RETURN(global_, strategy_.optimizer.apply(global_, folded.arrays));
+  UMBEL_ASSIGN_OR_RETURN(global_,
+                         exchange_.apply(strategy_.optimizer, global_, folded.arrays, round_));
   skipped_in_a_row_ = 0;
   phase_ = Phase::kClosing;
   if (evaluation_due()) {
@@ -177,12 +183,17 @@ Ask Rounds::ask(Ask::Kind kind, std::vector<uint64_t> clients) {
   const bool training = kind == Ask::Kind::kTrain;
   ConfigRecord config = training ? strategy_.client_config : ConfigRecord();
   config.set(kRoundKey, round_);
-  current_.asked = clients.size();
+  Ask ask{.kind = kind, .round = round_, .clients = std::move(clients)};
+  for (const auto& [key, value] : exchange_.config(global_, round_, training)) {
+    config.set(key, value);
+  }
+  if (training) {
+    ask.reply_layout = std::make_shared<const ArrayRecord>(exchange_.up(global_, round_));
+  }
+  ask.content = make_content(exchange_.down(global_, round_, training), std::move(config));
+  current_.asked = ask.clients.size();
   phase_ = training ? Phase::kTraining : Phase::kEvaluating;
-  return {.kind = kind,
-          .round = round_,
-          .clients = std::move(clients),
-          .content = make_content(global_, std::move(config))};
+  return ask;
 }
 
 Result<std::optional<std::string>> Rounds::fail(Status status) {

@@ -8,27 +8,34 @@
 
 #include "umbel/base/status.h"
 #include "umbel/record/record.h"
+#include "umbel/strategy/exchange.h"
 #include "umbel/strategy/folded.h"
 #include "umbel/strategy/stopping.h"
 #include "umbel/strategy/strategy.h"
 
 namespace umbel {
 
-// How long a run is: `rounds` rounds, fewer if a target or plateau ends it.
+// How long a run is: `rounds` rounds, fewer if a target or plateau ends it; and what of the model
+// travels in them.
 struct RunLimits {
   uint64_t rounds = 1;
   uint64_t first_round = 1;  // later where a run is continued after round first_round-1
   std::vector<Target> targets = {};
   std::vector<Plateau> plateaus = {};
+  Roles roles = {};
+  Payload payload = {};
 };
 
-// What to ask of whom.  The content is the model and a config with "round"; one content, shared.
+// What to ask of whom.  The content is the model, or what of it travels, and a config with "round";
+// one content, shared.
 struct Ask {
   enum class Kind : uint8_t { kTrain, kEvaluate };
   Kind kind = Kind::kTrain;
   uint64_t round = 0;
-  std::vector<uint64_t> clients;  // ascending, never empty
-  std::shared_ptr<const RecordDict> content;
+  std::vector<uint64_t> clients = {};  // ascending, never empty
+  std::shared_ptr<const RecordDict> content = nullptr;
+  // The names, dtypes and shapes of the arrays that a reply must have; nullptr: metrics alone.
+  std::shared_ptr<const ArrayRecord> reply_layout = nullptr;
 };
 
 // All that a run remembers between two rounds.
@@ -59,7 +66,8 @@ inline constexpr int kSkippedInARowMax = 3;
 // FAILED_PRECONDITION and changes nothing.  No threads, clocks or locks: one caller at a time.
 class Rounds {
  public:
-  // INVALID_ARGUMENT if the strategy does not fit the population or the limits make no sense.
+  // INVALID_ARGUMENT if the strategy does not fit the population, the limits make no sense, or
+  // roles and payload do not fit the initial model (Exchange::make).
   // To continue a run under other limits, hand in the last round's model, a strategy whose
   // optimizer was restored, the same seed, and limits.first_round.
   static Result<Rounds> make(Strategy strategy, ArrayRecord initial, uint64_t population,
@@ -71,7 +79,7 @@ class Rounds {
 
   // The train replies are in.  With fewer than the quorum the round is skipped: the model stays as
   // it was and nothing is evaluated.  INVALID_ARGUMENT, and nothing changed, if the mean does not
-  // have the model's layout or more replied than were asked.
+  // have Ask::reply_layout or more replied than were asked.
   Status train_done(const Folded& folded);
   Status evaluate_done(const Folded& folded);
 
@@ -89,9 +97,10 @@ class Rounds {
   Status restore(RoundsMemory memory);
 
   bool over() const { return phase_ == Phase::kOver; }
-  const Status& failure() const { return failure_; }  // OK unless the run failed
-  uint64_t round() const { return round_; }           // the current one, or the last if over
-  const ArrayRecord& global() const { return global_; }
+  const Status& failure() const { return failure_; }     // OK unless the run failed
+  uint64_t round() const { return round_; }              // the current one, or the last if over
+  const ArrayRecord& global() const { return global_; }  // private tensors are not among it
+  const Exchange& exchange() const { return exchange_; }
   const Strategy& strategy() const { return strategy_; }  // with its optimizer's state
   // Why the current round left the model as it was; nothing if it did not.
   const std::optional<std::string>& skipped() const { return current_.skipped; }
@@ -102,8 +111,8 @@ class Rounds {
  private:
   enum class Phase : uint8_t { kTrainDue, kTraining, kEvaluateDue, kEvaluating, kClosing, kOver };
 
-  Rounds(Strategy strategy, ArrayRecord initial, uint64_t population, uint64_t seed,
-         uint64_t first_round, Stopping stopping);
+  Rounds(Strategy strategy, Exchange exchange, ArrayRecord global, uint64_t population,
+         uint64_t seed, Stopping stopping);
   Status require_phase(Phase phase, std::string_view event) const;
   Status require_counts(const Folded& folded) const;
   Result<std::vector<uint64_t>> draw(Ask::Kind kind) const;
@@ -111,6 +120,7 @@ class Rounds {
   Result<std::optional<std::string>> fail(Status status);
 
   Strategy strategy_;
+  Exchange exchange_;
   ArrayRecord global_;
   uint64_t population_;
   uint64_t seed_;
@@ -124,7 +134,7 @@ class Rounds {
   };
 
   Phase phase_ = Phase::kTrainDue;
-  uint64_t round_;
+  uint64_t round_ = 1;
   Current current_;
   int skipped_in_a_row_ = 0;
   Status failure_;

@@ -5,7 +5,8 @@
 #include <span>
 #include <utility>
 
-#include "umbel/record/half.h"
+#include "umbel/strategy/reals.h"
+#include "umbel/strategy/replaced.h"
 
 namespace umbel {
 
@@ -62,63 +63,15 @@ Status require_moments(const ArrayRecord& moments, const ArrayRecord& model, siz
                           expected);
 }
 
-template <class T>
-double widened(T value) {
-  if constexpr (std::is_enum_v<T>) {
-    return to_float(value);
-  } else {
-    return value;
-  }
-}
-
-template <class T>
-T rounded(double value) {
-  if constexpr (std::is_same_v<T, Float16>) {
-    return to_float16(value);
-  } else if constexpr (std::is_same_v<T, Bfloat16>) {
-    return to_bfloat16(value);
-  } else {
-    return static_cast<T>(value);
-  }
-}
-
-// `T` is what the array's elements are made of: float for complex64.
-template <class T, class Step>
-Array stepped(const Step& step, const Array& global, const Array& mean, std::span<double> m,
-              std::span<double> v) {
-  Array next = Array::uninitialized(global.dtype(), global.shape());
-  const auto* x = reinterpret_cast<const T*>(global.bytes().data());
-  const auto* target = reinterpret_cast<const T*>(mean.bytes().data());
-  auto* out = reinterpret_cast<T*>(next.mutable_bytes().data());
-  const size_t count = global.byte_size() / sizeof(T);
-  double unused = 0;
-  for (size_t i = 0; i != count; ++i) {
-    const double from = widened(x[i]);
-    const double delta = widened(target[i]) - from;
-    double& m_i = Step::kMoments > 0 ? m[i] : unused;
-    double& v_i = Step::kMoments > 1 ? v[i] : unused;
-    out[i] = rounded<T>(from + step(delta, m_i, v_i));
-  }
-  return next;
-}
-
 template <class Step>
 Array stepped_array(const Step& step, const Array& global, const Array& mean, std::span<double> m,
                     std::span<double> v) {
-  switch (global.dtype()) {
-    case DType::kFloat16:
-      return stepped<Float16>(step, global, mean, m, v);
-    case DType::kBfloat16:
-      return stepped<Bfloat16>(step, global, mean, m, v);
-    case DType::kFloat32:
-    case DType::kComplex64:
-      return stepped<float>(step, global, mean, m, v);
-    case DType::kFloat64:
-    case DType::kComplex128:
-      return stepped<double>(step, global, mean, m, v);
-    default:
-      return mean;
-  }
+  double unused = 0;
+  return zip_reals(global, mean, [&](size_t i, double from, double target) {
+    double& m_i = Step::kMoments > 0 ? m[i] : unused;
+    double& v_i = Step::kMoments > 1 ? v[i] : unused;
+    return from + step(target - from, m_i, v_i);
+  });
 }
 
 template <class Step>
@@ -135,12 +88,27 @@ Result<ArrayRecord> next_model(const Step& step, const ArrayRecord& global, cons
   };
   ArrayRecord next;
   next.reserve(global.size());
-  for (size_t i = 0; i != global.size(); ++i) {
-    const auto& [name, array] = global.entry(i);
-    next.set(name,
-             stepped_array(step, array, mean.entry(i).second, moment(0, name), moment(1, name)));
+  size_t taken = 0;
+  for (const auto& [name, array] : global) {
+    const bool stays = taken == mean.size() || mean.entry(taken).first != name;
+    next.append(name, stays ? array
+                            : stepped_array(step, array, mean.entry(taken).second, moment(0, name),
+                                            moment(1, name)));
+    taken += stays ? 0 : 1;
   }
   return next;
+}
+
+// That `part` has some of the arrays of `whole`, in their order.
+Status require_part(const ArrayRecord& part, const ArrayRecord& whole) {
+  ArrayRecord expected;
+  size_t next = 0;
+  for (const auto& [name, array] : part) {
+    while (next != whole.size() && whole.entry(next).first != name) ++next;
+    if (next == whole.size()) break;
+    expected.append(name, whole.entry(next).second);
+  }
+  return require_layout(part, expected);
 }
 
 // A moment that some step could have left: the right name, dtype and sign.
@@ -171,6 +139,15 @@ Result<ArrayRecord> ServerOptimizer::apply(const ArrayRecord& global, const Arra
   UMBEL_RETURN_IF_ERROR(require_layout(mean, global));
   const auto* average = std::get_if<AverageStep>(&step_);
   if (average && average->learning_rate == 1) return mean;
+  return apply_some(global, mean);
+}
+
+Result<ArrayRecord> ServerOptimizer::apply_some(const ArrayRecord& global,
+                                                const ArrayRecord& mean) {
+  UMBEL_RETURN_IF_ERROR(validate());
+  UMBEL_RETURN_IF_ERROR(require_part(mean, global));
+  const auto* average = std::get_if<AverageStep>(&step_);
+  if (average && average->learning_rate == 1) return replaced(global, mean);
   return std::visit([&](const auto& step) { return next_model(step, global, mean, state_); },
                     step_);
 }

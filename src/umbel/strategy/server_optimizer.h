@@ -39,6 +39,9 @@ class ServerOptimizer {
   // The next model.  INVALID_ARGUMENT, and nothing changed, if the layouts of `global`, `mean` and
   // the moments disagree.  Averaging with rate 1 returns `mean` itself: the same buffers.
   Result<ArrayRecord> apply(const ArrayRecord& global, const ArrayRecord& mean);
+  // The same where `mean` has only some of the arrays, in the model's order: the others, and their
+  // moments, stay as they are.
+  Result<ArrayRecord> apply_some(const ArrayRecord& global, const ArrayRecord& mean);
 
   // The moments: "m/NAME" and, where the formula has it, "v/NAME" for every floating array; complex
   // arrays have a last extent of 2 more.  Empty before the first apply().

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "umbel/strategy/fed_prox.h"
+#include "umbel/strategy/payload.h"
 
 namespace umbel {
 
@@ -21,6 +22,10 @@ Status require_fold(const FoldOptions& fold) {
 Status require_client_config(const ConfigRecord& config) {
   if (config.contains(kRoundKey)) {
     return invalid_argument("client_config has \"{}\", which every message has anyway", kRoundKey);
+  }
+  for (const char* key : {kPayloadKey, kPayloadRateKey, kPayloadArraysKey, kFrozenSha256Key}) {
+    if (!config.contains(key)) continue;
+    return invalid_argument("client_config has \"{}\", by which a payload is asked for", key);
   }
   for (const auto& [name, value] : config) {
     const double* number = std::get_if<double>(&value.base());

@@ -45,9 +45,23 @@ ClientApp& ClientApp::mod(Mod mod) {
   return *this;
 }
 
+ClientApp& ClientApp::model(ModelOptions options) {
+  or_throw(require_valid(options));
+  return model([options = std::move(options)](const Context&) { return options; });
+}
+
+ClientApp& ClientApp::model(std::function<ModelOptions(const Context&)> options) {
+  if (model_) throw Error(invalid_argument("ClientApp has a model already"));
+  if (!options) throw Error(invalid_argument("ClientApp::model: the function is empty"));
+  model_ = std::make_shared<const ClientModel>(std::move(options));
+  return *this;
+}
+
 Message ClientApp::call(size_t mods_passed, const Action& action, const Message& message,
                         Context& context) const {
-  if (mods_passed == mods_.size()) return action(message, context);
+  if (mods_passed == mods_.size()) {
+    return model_ ? model_->handle(message, context, action) : action(message, context);
+  }
   const Action next = [&](const Message& inner, Context& inner_context) {
     return call(mods_passed + 1, action, inner, inner_context);
   };
@@ -69,7 +83,9 @@ Message ClientApp::handle(const Message& message, Context& context) const {
     Message reply = call(0, *action, message, context);
     if (reply.metadata().reply_to == message.metadata().id &&
         reply.metadata().source == message.metadata().destination) {
-      return reply;
+      const Status allowed = model_ ? model_->may_leave(reply, context) : absl::OkStatus();
+      if (allowed.ok()) return reply;
+      return message.reply(MessageError{MessageError::Code::kBadReply, message_of(allowed)});
     }
     return message.reply(MessageError{MessageError::Code::kBadReply,
                                       "the action did not return a reply to its message: make it "

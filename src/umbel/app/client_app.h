@@ -1,12 +1,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "umbel/app/context.h"
+#include "umbel/app/model.h"
 #include "umbel/record/message.h"
 
 namespace umbel {
@@ -40,6 +42,14 @@ class ClientApp {
   // A mod around all actions, whenever registered; the first mod added is the outermost.
   ClientApp& mod(Mod mod);
 
+  // Which tensors are the federation's and which the client's own: train and evaluate actions then
+  // get and return the whole model (app/model.h).  It is the innermost of all mods: the others see
+  // what travels.  From then on no reply to any message leaves with a private tensor in it.  Given
+  // a function, the options may depend on the run's settings.  umbel::Error if there is a model
+  // already, or it lacks `initial`.
+  ClientApp& model(ModelOptions options);
+  ClientApp& model(std::function<ModelOptions(const Context&)> options);
+
   // The reply to a message.  Never throws: what the action throws becomes an error reply that
   // names the client and the cause, and so does a reply to another message.
   Message handle(const Message& message, Context& context) const;
@@ -53,6 +63,7 @@ class ClientApp {
 
   std::vector<std::pair<std::string, Action>> actions_;
   std::vector<Mod> mods_;
+  std::shared_ptr<const ClientModel> model_;
 };
 
 }  // namespace umbel

@@ -5,6 +5,7 @@
 #include "umbel/app/client_app.h"
 #include "umbel/app/context.h"
 #include "umbel/app/grid.h"
+#include "umbel/app/initial.h"
 #include "umbel/app/load_mod.h"
 #include "umbel/app/run_rounds.h"
 #include "umbel/app/server_app.h"

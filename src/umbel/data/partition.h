@@ -1,41 +1,16 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <string_view>
-#include <vector>
 
+#include "umbel/data/dataset.h"
+#include "umbel/data/partition_along.h"
+#include "umbel/data/partition_natural.h"
+#include "umbel/data/partition_scheme.h"
+#include "umbel/data/partition_sizes.h"
 #include "umbel/record/array.h"
 
 namespace umbel::data {
-
-// Which examples each client holds.  A pure function of a client's id.
-class PartitionScheme {
- public:
-  virtual ~PartitionScheme() = default;
-  virtual uint64_t clients() const = 0;
-  // True if every example belongs to exactly one client; false if clients are drawn independently.
-  virtual bool disjoint() const = 0;
-  // Replaces `out` by the client's examples, in random order.  client < clients().  Any thread.
-  virtual void examples(uint64_t client, std::vector<uint32_t>& out) const = 0;
-};
-
-// A value; copies share one immutable scheme, and any number of threads may ask it at once.
-class Partition {
- public:
-  explicit Partition(std::shared_ptr<const PartitionScheme> scheme) : scheme_(std::move(scheme)) {}
-
-  uint64_t clients() const { return scheme_->clients(); }
-  bool disjoint() const { return scheme_->disjoint(); }
-  // The indices of the client's examples, in random order; umbel::Error unless client < clients().
-  std::vector<uint32_t> examples(uint64_t client) const;
-  // The same into memory that is used again: no allocation once `out` has the capacity.
-  void examples(uint64_t client, std::vector<uint32_t>& out) const;
-
- private:
-  std::shared_ptr<const PartitionScheme> scheme_;
-};
 
 // The classical partitions: each of n examples goes to exactly one of the clients, who get n /
 // clients or one more (shards_per_client more at most, of shards).  They hold 4 bytes per example
@@ -94,17 +69,29 @@ struct DrawnShardOptions {
 // of the examples sorted by label.
 Result<Partition> drawn_shards(const Array& labels, const DrawnShardOptions& options);
 
+// Any partition by the name of its kind, for settings that users write.
 struct PartitionOptions {
-  std::string kind = "dirichlet";  // "dirichlet", "iid" or "shards"
+  // "dirichlet", "iid", "shards", "linear", "square", "exponential", "inner-dirichlet",
+  // "natural-id", "grouped-natural-id", "continuous" or "temporal"
+  std::string kind = "dirichlet";
   uint64_t clients = 1000;
-  double alpha = 0.3;  // of "dirichlet"
+  double alpha = 0.3;  // of "dirichlet" and "inner-dirichlet"
   uint64_t seed = 0;
   uint64_t examples_per_client = 60;  // where clients are drawn; otherwise the data decides
   uint64_t shards_per_client = 2;     // of "shards"
+  double size_sigma = 0.5;            // of "inner-dirichlet"
+  double strictness = 1;              // of "continuous" and "temporal"
+  uint64_t windows = 10;              // of "temporal"
+  uint64_t examples_min = 1;          // of each client, where the data are shared out
+  Array natural_ids;                  // int32 [n], of "natural-id" and "grouped-natural-id"
+  Array axis;  // [n], of "continuous"; the times of "temporal", or none: the order of the examples
 };
 // The classical form where clients can have at least kExamplesPerClientShared examples on average,
-// the drawn form for more clients than that.
+// the drawn form for more clients than that.  "exponential" and the natural ids have no drawn form.
+// "natural-id" has as many clients as there are ids, and `clients` must say so.
 inline constexpr uint64_t kExamplesPerClientShared = 10;
 Result<Partition> make_partition(const Array& labels, const PartitionOptions& options);
+// The same with the data set's natural ids, unless the options have others.
+Result<Partition> make_partition(const Dataset& dataset, PartitionOptions options);
 
 }  // namespace umbel::data

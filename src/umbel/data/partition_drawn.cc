@@ -1,7 +1,5 @@
 // Partitions that are drawn, a client at a time, from the client's own seed.
 
-#include <algorithm>
-#include <bitset>
 #include <span>
 #include <utility>
 
@@ -10,18 +8,12 @@
 #include "umbel/data/label_mix.h"
 #include "umbel/data/label_pools.h"
 #include "umbel/data/partition.h"
+#include "umbel/data/partition_draw.h"
 #include "umbel/data/partition_options.h"
 
 namespace umbel::data {
 
 namespace {
-
-constexpr uint64_t kFew = 128;       // examples
-constexpr uint64_t kDrawStream = 2;  // label_mix() has stream 1
-
-Rng client_rng(uint64_t seed, uint64_t client) {
-  return Rng(derive_seed(seed, {kDrawStream, client}));
-}
 
 class DrawnIid final : public PartitionScheme {
  public:
@@ -49,55 +41,11 @@ class DrawnDirichlet final : public PartitionScheme {
   bool disjoint() const override { return false; }
   void examples(uint64_t client, std::vector<uint32_t>& out) const override {
     const Shares mix = label_mix(options_.seed, client, options_.alpha, pools_.pools());
-    const WeightedDraw draw({mix.data(), mix.size()});
     Rng rng = client_rng(options_.seed, client);
-    Counts counts(pools_.pools(), 0);
-    out.resize(options_.examples_per_client);
-    for (uint32_t& label : out) ++counts[label = static_cast<uint32_t>(draw(rng))];
-    if (few_of_each(counts)) {
-      replace_labels(rng, out);
-    } else {
-      out.clear();
-      append_label_by_label(rng, counts, out);
-      rng.shuffle(std::span(out));
-    }
+    draw_by_mix(pools_, mix, options_.examples_per_client, rng, out);
   }
 
  private:
-  using Counts = absl::InlinedVector<uint64_t, 32>;
-
-  // True if looking through a client's examples for each new one is the fastest, and at most half
-  // of a pool is taken, so that a draw is new with probability 1/2 or more.
-  bool few_of_each(const Counts& counts) const {
-    if (options_.examples_per_client > kFew) return false;
-    for (size_t label = 0; label != counts.size(); ++label) {
-      if (counts[label] > pools_.size(label) / 2) return false;
-    }
-    return true;
-  }
-
-  // Puts an example of the label, different from those before it, in place of each label.
-  void replace_labels(Rng& rng, std::vector<uint32_t>& out) const {
-    std::bitset<1024> marks;  // of examples seen, modulo its size: most need no further look
-    for (auto place = out.begin(); place != out.end(); ++place) {
-      const auto pool = pools_.pool(*place);
-      do {
-        *place = pool[rng.below(pool.size())];
-      } while (marks[*place % marks.size()] && std::find(out.begin(), place, *place) != place);
-      marks[*place % marks.size()] = true;
-    }
-  }
-
-  void append_label_by_label(Rng& rng, const Counts& counts, std::vector<uint32_t>& out) const {
-    for (size_t label = 0; label != counts.size(); ++label) {
-      if (counts[label] == 0) continue;
-      const size_t start = out.size();
-      const auto pool = pools_.pool(label);
-      append_distinct(rng, pool.size(), counts[label], out);
-      for (uint32_t& place : std::span(out).subspan(start)) place = pool[place];
-    }
-  }
-
   LabelPools pools_;
   DrawnOptions options_;
 };

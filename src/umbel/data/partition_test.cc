@@ -319,8 +319,9 @@ std::string error_of(const Array& labels, const PartitionOptions& options) {
 TEST(MakePartition, ErrorsNameTheOption) {
   const Array labels = balanced(1000, 10);
   EXPECT_EQ(error_of(labels, {.kind = "dirichlett"}),
-            "partition: kind is \"dirichlett\", expected dirichlet, iid or shards; did you mean "
-            "\"dirichlet\"?");
+            "partition: kind is \"dirichlett\", expected one of dirichlet, iid, shards, linear, "
+            "square, exponential, inner-dirichlet, natural-id, grouped-natural-id, continuous, "
+            "temporal; did you mean \"dirichlet\"?");
   for (const char* kind : {"dirichlet", "iid", "shards"}) {
     EXPECT_EQ(error_of(labels, {.kind = kind, .clients = 0}),
               "partition: clients is 0, expected at least 1");

@@ -21,3 +21,11 @@ if(NOT TARGET umbel_archive)
   set_target_properties(umbel_archive PROPERTIES IMPORTED_LOCATION "${UMBEL_libarchive_LIBRARY}"
     INTERFACE_LINK_LIBRARIES "${UMBEL_zstd_LIBRARY}")
 endif()
+# PNG and JPEG, where they were there when Umbel was built (UMBEL_IMAGES).
+foreach(name png jpeg)
+  find_library(UMBEL_${name}_LIBRARY ${name})
+  if(UMBEL_${name}_LIBRARY AND NOT TARGET umbel_${name})
+    add_library(umbel_${name} UNKNOWN IMPORTED)
+    set_target_properties(umbel_${name} PROPERTIES IMPORTED_LOCATION "${UMBEL_${name}_LIBRARY}")
+  endif()
+endforeach()

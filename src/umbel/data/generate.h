@@ -73,7 +73,7 @@ struct ImageOptions {
 // somewhere near the middle, in some contrast, under some light.
 Result<Dataset> pattern_images(const ImageOptions& options);
 
-struct TextOptions {
+struct MarkovTextOptions {
   uint64_t examples = 10'000;
   uint64_t length = 32;    // symbols of an example: 2 to 65,536
   uint64_t alphabet = 27;  // 2 to 256
@@ -86,6 +86,6 @@ struct TextOptions {
 // follows as label.  After any two symbols, four favourites come with probabilities 1/2, 1/4, 1/8
 // and 1/16, and any symbol with the rest; so who knows the source is right about half of the time,
 // 1/2 + 1/2 / alphabet on average, and nobody can be right more often.
-Result<Dataset> markov_text(const TextOptions& options);
+Result<Dataset> markov_text(const MarkovTextOptions& options);
 
 }  // namespace umbel::data

@@ -223,7 +223,7 @@ TEST(Generate, ImagesAreTheirClassesPatternsSomewhere) {
 }
 
 // Symbols guessed by what most often followed the same two in the other half of the text.
-double guessed(const TextOptions& options) {
+double guessed(const MarkovTextOptions& options) {
   const auto data = or_throw(markov_text(options));
   const auto text = data.features.view<uint8_t>();
   std::map<int, std::map<int, int>> seen;
@@ -246,10 +246,10 @@ double guessed(const TextOptions& options) {
 }
 
 TEST(GenerateStatistics, TextIsGuessedAsOftenAsItsSourceAllows) {
-  const TextOptions options{.examples = 20'000, .alphabet = 8, .seed = kSeed};
+  const MarkovTextOptions options{.examples = 20'000, .alphabet = 8, .seed = kSeed};
   // 64 contexts, in each of which the favourite may be another favourite as well.
   EXPECT_NEAR(guessed(options), 0.5 + 0.5 / 8, 0.04) << "seed " << kSeed;
-  TextOptions torn = options;
+  MarkovTextOptions torn = options;
   torn.own = 1;  // every speaker has a way of its own: together they can hardly be guessed
   EXPECT_LT(guessed(torn), 0.40) << "seed " << kSeed;
 }

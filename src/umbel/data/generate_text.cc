@@ -17,7 +17,7 @@ uint64_t next_symbol(uint64_t table, uint64_t context, uint64_t alphabet, Rng& r
 
 class Speaker {
  public:
-  Speaker(const TextOptions& options, uint64_t client)
+  Speaker(const MarkovTextOptions& options, uint64_t client)
       : options_(options),
         own_(derive_seed(options.seed, {static_cast<uint64_t>(Stream::kOwn), client})) {}
 
@@ -28,13 +28,13 @@ class Speaker {
   }
 
  private:
-  const TextOptions& options_;
+  const MarkovTextOptions& options_;
   uint64_t own_;
 };
 
 }  // namespace
 
-Result<Dataset> markov_text(const TextOptions& options) {
+Result<Dataset> markov_text(const MarkovTextOptions& options) {
   OptionCheck check("markov_text");
   check.within("length", options.length, 2, 65536);
   check.size(options.examples, options.length, options.clients);

@@ -4,9 +4,13 @@
 #include <cmath>
 #include <numeric>
 #include <set>
+#include <span>
+#include <utility>
 
 #include "umbel/base/rng.h"
 #include "umbel/data/label_pools.h"
+#include "umbel/data/partition_axis.h"
+#include "umbel/data/skew_features.h"
 
 namespace umbel::data {
 
@@ -82,52 +86,130 @@ void add_client(const std::vector<double>& shares, Skew& skew) {
   skew.label_tv_mean += distance / 2;
 }
 
+// Clients one after the other, looked at in every way that is asked for.
+class Survey {
+ public:
+  Survey(const Array& labels, size_t classes)
+      : labels_(labels.view<int32_t>()), counts_(classes, 0) {}
+
+  Status add(uint64_t client, std::span<const uint32_t> examples, Skew& skew) {
+    std::ranges::fill(counts_, 0);
+    for (const uint32_t example : examples) {
+      if (example >= labels_.size()) {
+        return invalid_argument("client {} holds example {}, there are labels for {}", client,
+                                example, labels_.size());
+      }
+      ++counts_[static_cast<size_t>(labels_[example])];
+    }
+    sizes_.push_back(static_cast<int64_t>(examples.size()));
+    const std::vector<double> shares = shares_of(counts_, sizes_.back());
+    add_client(shares, skew);
+    if (skew.example_client_ids.size() < kSkewClientsShown) {
+      skew.example_client_ids.push_back(static_cast<int64_t>(client));
+      skew.example_client_sizes.push_back(sizes_.back());
+      skew.example_client_labels.insert(skew.example_client_labels.end(), shares.begin(),
+                                        shares.end());
+    }
+    return absl::OkStatus();
+  }
+
+  void finish(Skew& skew) {
+    const auto sampled = static_cast<double>(sizes_.size());
+    skew.label_tv_mean /= sampled;
+    skew.labels_per_client_mean /= sampled;
+    skew.label_entropy_mean /= sampled;
+    describe_sizes(std::move(sizes_), skew);
+  }
+
+ private:
+  std::span<const int32_t> labels_;
+  std::vector<int64_t> counts_;
+  std::vector<int64_t> sizes_;
+};
+
+Status check_sources(const Partition& partition, const SkewSources& sources) {
+  UMBEL_RETURN_IF_ERROR(LabelPools::make(sources.labels).status());
+  const int64_t n = sources.labels.size();
+  const Array& features = sources.features;
+  if (features.size() > 0) {
+    const bool known = features.dtype() == DType::kUint8 || features.dtype() == DType::kFloat32;
+    if (!known || features.shape().empty() || features.shape()[0] != n) {
+      return invalid_argument("features are {}, expected uint8 or float32 of {} examples",
+                              features.describe(), n);
+    }
+  }
+  if (sources.times.size() > 0) {
+    UMBEL_RETURN_IF_ERROR(check_axis(sources.times));
+    if (sources.times.size() != n) {
+      return invalid_argument("times are {}, expected one for each of {} examples",
+                              sources.times.describe(), n);
+    }
+  }
+  if (sources.shift != nullptr && sources.shift->clients() < partition.clients()) {
+    return invalid_argument("the feature shift is of {} clients, the partition has {}",
+                            sources.shift->clients(), partition.clients());
+  }
+  return absl::OkStatus();
+}
+
+// float64 [n, 1]: each example's place in the order of time; empty without times.
+Array time_ranks(const Array& times, uint64_t seed) {
+  if (times.size() == 0) return times;
+  Rng rng(derive_seed(seed, "skew in time"));
+  const std::vector<uint32_t> order = axis_order(times, rng);
+  Array ranks = Array::uninitialized(DType::kFloat64, {times.size(), 1});
+  const auto out = ranks.mutable_view<double>();
+  for (size_t i = 0; i != order.size(); ++i) out[order[i]] = static_cast<double>(i);
+  return ranks;
+}
+
 }  // namespace
 
 Result<Skew> measure_skew(const Partition& partition, const Array& labels, uint64_t seed) {
-  UMBEL_RETURN_IF_ERROR(LabelPools::make(labels).status());
-  const auto values = labels.view<int32_t>();
-  const auto classes = static_cast<size_t>(*std::max_element(values.begin(), values.end())) + 1;
+  return measure_skew(partition, SkewSources{.labels = labels}, seed);
+}
+
+Result<Skew> measure_skew(const Partition& partition, const Dataset& dataset, uint64_t seed) {
+  return measure_skew(partition,
+                      SkewSources{.labels = dataset.labels, .features = dataset.features}, seed);
+}
+
+Result<Skew> measure_skew(const Partition& partition, const SkewSources& sources, uint64_t seed) {
+  UMBEL_RETURN_IF_ERROR(check_sources(partition, sources));
+  const auto values = sources.labels.view<int32_t>();
+  const auto classes = static_cast<size_t>(*std::ranges::max_element(values)) + 1;
   std::vector<int64_t> counts(classes, 0);
   for (const int32_t label : values) ++counts[static_cast<size_t>(label)];
 
   Skew skew;
   skew.clients = partition.clients();
-  skew.label_share = shares_of(counts, labels.size());
+  skew.label_share = shares_of(counts, sources.labels.size());
   const std::vector<uint64_t> ids = sampled_clients(skew.clients, seed);
   skew.sampled = ids.size();
-  std::vector<int64_t> sizes;
+  Survey survey(sources.labels, classes);
+  FeatureSkew features(sources.features, sources.shift);
+  const Array ranks = time_ranks(sources.times, seed);
+  FeatureSkew time(ranks);
   std::vector<uint32_t> examples;
   for (const uint64_t id : ids) {
     partition.examples(id, examples);
-    std::fill(counts.begin(), counts.end(), 0);
-    for (const uint32_t example : examples) {
-      if (example >= values.size()) {
-        return invalid_argument("client {} holds example {}, there are labels for {}", id, example,
-                                values.size());
-      }
-      ++counts[static_cast<size_t>(values[example])];
-    }
-    sizes.push_back(static_cast<int64_t>(examples.size()));
-    const std::vector<double> shares = shares_of(counts, sizes.back());
-    add_client(shares, skew);
-    if (skew.example_client_ids.size() < kSkewClientsShown) {
-      skew.example_client_ids.push_back(static_cast<int64_t>(id));
-      skew.example_client_labels.insert(skew.example_client_labels.end(), shares.begin(),
-                                        shares.end());
-    }
+    UMBEL_RETURN_IF_ERROR(survey.add(id, examples, skew));
+    features.add(id, examples);
+    time.add(id, examples);
   }
-  const auto sampled = static_cast<double>(ids.size());
-  skew.label_tv_mean /= sampled;
-  skew.labels_per_client_mean /= sampled;
-  skew.label_entropy_mean /= sampled;
-  describe_sizes(std::move(sizes), skew);
+  survey.finish(skew);
+  if (const auto found = features.result()) {
+    skew.feature_skew = found->mean;
+    skew.feature_skew_max = found->most;
+    skew.feature_skew_max_column = found->column;
+  }
+  if (const auto found = time.result()) skew.time_skew = found->mean;
   return skew;
 }
 
 MetricRecord to_metrics(const Skew& skew) {
   MetricRecord metrics;
-  metrics.reserve(15);
+  metrics.reserve(20);
   metrics.set("clients", skew.clients);
   metrics.set("sampled-clients", skew.sampled);
   metrics.set("size-min", skew.size_min);
@@ -143,6 +225,13 @@ MetricRecord to_metrics(const Skew& skew) {
   metrics.set("size-histogram-counts", skew.size_histogram_counts);
   metrics.set("example-client-ids", skew.example_client_ids);
   metrics.set("example-client-labels", skew.example_client_labels);
+  metrics.set("example-client-sizes", skew.example_client_sizes);
+  if (skew.feature_skew) {
+    metrics.set("feature-skew", *skew.feature_skew);
+    metrics.set("feature-skew-max", skew.feature_skew_max);
+    metrics.set("feature-skew-max-column", skew.feature_skew_max_column);
+  }
+  if (skew.time_skew) metrics.set("time-skew", *skew.time_skew);
   return metrics;
 }
 

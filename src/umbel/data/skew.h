@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "umbel/data/dataset.h"
+#include "umbel/data/feature_shift.h"
 #include "umbel/data/partition.h"
 #include "umbel/record/record.h"
 
@@ -13,8 +16,8 @@ inline constexpr uint64_t kSkewClientsSample = 1000;  // beyond, so many, drawn 
 inline constexpr size_t kSkewClientsShown = 20;
 inline constexpr size_t kSkewBinsMax = 20;
 
-// How unequal the clients of a simulation are, in numbers of examples and in their labels.
-// K is the number of classes: the largest label and one.
+// How unequal the clients of a simulation are: in numbers of examples, in labels and, where these
+// are known, in features and in time. K is the number of classes: the largest label and one.
 struct Skew {
   uint64_t clients = 0;
   uint64_t sampled = 0;  // clients that the figures below are about
@@ -38,14 +41,39 @@ struct Skew {
   // A few clients, for a picture: K shares for each.
   std::vector<int64_t> example_client_ids;
   std::vector<double> example_client_labels;
+  std::vector<int64_t> example_client_sizes;
+
+  // The share of a feature's variance that lies between clients, beyond what chance puts there:
+  // about 0 if they do not differ, 1 if each has a value of its own (skew_features.h has the
+  // formula).  Nothing where it was not asked for or no client has two examples.
+  std::optional<double> feature_skew;  // mean over the features
+  double feature_skew_max = 0;
+  int64_t feature_skew_max_column = 0;
+  std::optional<double> time_skew;  // the same of the examples' ranks in time
 };
 
 // INVALID_ARGUMENT unless `labels` is what the partition was made of.
 Result<Skew> measure_skew(const Partition& partition, const Array& labels, uint64_t seed);
 
+// What is known of the examples besides their labels.
+struct SkewSources {
+  Array labels;    // int32 [n]
+  Array features;  // uint8 or float32 [n, ...]; empty: not measured
+  Array times;     // [n], as of temporal(); empty: not measured
+  const FeatureShift* shift =
+      nullptr;  // what clients make of the features: its noise by its variance
+};
+// INVALID_ARGUMENT also where features or times are not of as many examples as the labels, or the
+// shift of fewer clients than the partition.
+Result<Skew> measure_skew(const Partition& partition, const SkewSources& sources, uint64_t seed);
+// With the data set's features.
+Result<Skew> measure_skew(const Partition& partition, const Dataset& dataset, uint64_t seed);
+
 // Under "clients", "sampled-clients", "size-min", "size-median", "size-max", "size-mean",
 // "size-gini", "label-tv-mean", "labels-per-client-mean", "label-entropy-mean", "label-share",
-// "size-histogram-edges", "size-histogram-counts", "example-client-ids", "example-client-labels".
+// "size-histogram-edges", "size-histogram-counts", "example-client-ids", "example-client-labels",
+// "example-client-sizes"; and "feature-skew", "feature-skew-max", "feature-skew-max-column",
+// "time-skew" where they were measured.
 MetricRecord to_metrics(const Skew& skew);
 
 }  // namespace umbel::data

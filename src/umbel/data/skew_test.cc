@@ -7,6 +7,8 @@
 #include <numeric>
 
 #include "umbel/base/rng.h"
+#include "umbel/data/generate.h"
+#include "umbel/data/skew_features.h"
 
 namespace umbel::data {
 namespace {
@@ -143,10 +145,126 @@ TEST(Skew, MetricsHaveTheirStableNames) {
             "clients, sampled-clients, size-min, size-median, size-max, size-mean, size-gini, "
             "label-tv-mean, labels-per-client-mean, label-entropy-mean, label-share, "
             "size-histogram-edges, size-histogram-counts, example-client-ids, "
-            "example-client-labels");
+            "example-client-labels, example-client-sizes");
   EXPECT_EQ(metrics.integer("clients"), 10);
   EXPECT_EQ(metrics.real("size-mean"), 10);
   EXPECT_EQ(metrics.reals("label-share").size(), 3u);
+}
+
+// By hand: means 1 and 4, of all 2.5; W = 2 + 2, T = 4 + 9.
+TEST(SkewOfFeatures, AgreesWithFiguresByHand) {
+  const Partition partition(
+      std::make_shared<Listed>(std::vector<std::vector<uint32_t>>{{0, 1}, {2, 3}}));
+  const SkewSources sources{.labels = balanced(4, 2),
+                            .features = Array::of<float>({0, 7, 2, 7, 3, 7, 5, 7}).reshaped({4, 2}),
+                            .times = Array::of<int32_t>({10, 500, 501, 502})};
+  const Skew skew = or_throw(measure_skew(partition, sources, 0));
+  EXPECT_NEAR(skew.feature_skew.value(), 1 - (4.0 / 2) / (13.0 / 3), 1e-12);
+  EXPECT_EQ(skew.feature_skew_max, skew.feature_skew);
+  EXPECT_EQ(skew.feature_skew_max_column, 0);  // the other does not vary
+  EXPECT_NEAR(skew.time_skew.value(), 1 - (1.0 / 2) / (5.0 / 3), 1e-12);
+  EXPECT_THAT(skew.example_client_sizes, ElementsAre(2, 2));
+}
+
+// Means of variance s^2 between clients around noise of variance 1: s^2 / (1 + s^2) is between.
+TEST(SkewOfFeatures, IsTheShareThatWasPutBetweenTheClients) {
+  for (const double spread : {0.0, 0.5, 3.0}) {
+    const auto data = or_throw(linear_regression(
+        {.examples = 40'000, .features = 64, .clients = 400, .feature_spread = spread, .seed = 1}));
+    const auto partition = or_throw(natural_id(data.natural_ids));
+    const SkewSources sources{.labels = balanced(40'000, 2), .features = data.features};
+    const Skew skew = or_throw(measure_skew(partition, sources, 0));
+    // 400 means and 64 features: the standard error of s^2 is s^2 sqrt(2 / 25600).
+    const double share = spread * spread / (1 + spread * spread);
+    EXPECT_NEAR(skew.feature_skew.value(), share, 0.004) << spread;
+  }
+}
+
+TEST(SkewOfFeatures, AShiftIsMeasuredAsTheClientsSeeIt) {
+  const auto data = or_throw(blobs({.examples = 6000, .features = 3, .seed = 3}));
+  const auto partition = or_throw(iid(6000, 20, 1));
+  const auto shift = or_throw(FeatureShift::make(
+      {.clients = 20, .noise = 0.4, .brightness = 0.8, .scale = 0.5, .seed = 5}));
+  const Skew plain = or_throw(measure_skew(partition, data, 0));
+  EXPECT_NEAR(plain.feature_skew.value(), 0, 0.01);
+  const SkewSources asked{.labels = data.labels, .features = data.features, .shift = &shift};
+  const Skew seen = or_throw(measure_skew(partition, asked, 0));
+  // The same with the features as the clients see them, noise and all.
+  Array views = data.features.clone();
+  for (uint64_t client = 0; client != 20; ++client) {
+    for (const uint32_t e : partition.examples(client)) {
+      shift.apply(client, e, views.mutable_view<float>().subspan(size_t{3} * e, 3));
+    }
+  }
+  const Skew drawn =
+      or_throw(measure_skew(partition, SkewSources{.labels = data.labels, .features = views}, 0));
+  EXPECT_GT(seen.feature_skew.value(), 0.2);
+  EXPECT_NEAR(seen.feature_skew.value(), drawn.feature_skew.value(), 0.01);
+  EXPECT_EQ(seen.label_tv_mean, plain.label_tv_mean);
+}
+
+TEST(SkewOfFeatures, FarFromZeroLosesNothing) {
+  const auto near = or_throw(blobs({.examples = 1000, .clients = 10, .client_spread = 1}));
+  std::vector<double> far_times, near_times;
+  for (size_t i = 0; i != 1000; ++i) {
+    near_times.push_back(near.features.view<float>()[2 * i]);
+    far_times.push_back(near_times.back() + 1e12);
+  }
+  const auto skew_of = [&](const std::vector<double>& values) {
+    const Array column = Array::copy_of<double>(values, {1000, 1});
+    FeatureSkew skew(column);
+    for (uint32_t client = 0; client != 10; ++client) {
+      std::vector<uint32_t> mine;
+      for (uint32_t e = client; e < 1000; e += 10) mine.push_back(e);
+      skew.add(client, mine);
+    }
+    return skew.result().value().mean;
+  };
+  EXPECT_NEAR(skew_of(far_times), skew_of(near_times), 1e-3);  // 1e12 leaves 1e-4 of precision
+}
+
+TEST(SkewOfFeatures, WhatCannotBeMeasuredIsLeftOut) {
+  const auto ones = or_throw(iid(4, 4, 0));  // one example each
+  const SkewSources sources{.labels = balanced(4, 2),
+                            .features = Array::of<float>({0, 1, 2, 3}).reshaped({4, 1})};
+  const auto metrics = to_metrics(or_throw(measure_skew(ones, sources, 0)));
+  EXPECT_EQ(metrics.find("feature-skew"), nullptr);
+  EXPECT_EQ(metrics.find("time-skew"), nullptr);
+  const SkewSources same{.labels = balanced(4, 2), .features = Array::zeros(DType::kUint8, {4, 3})};
+  EXPECT_FALSE(or_throw(measure_skew(or_throw(iid(4, 2, 0)), same, 0)).feature_skew);
+  const SkewSources broken{.labels = balanced(4, 2),
+                           .features = Array::of<float>({0, NAN, 2, 3}).reshaped({4, 1})};
+  EXPECT_FALSE(or_throw(measure_skew(or_throw(iid(4, 2, 0)), broken, 0)).feature_skew);
+}
+
+TEST(SkewOfFeatures, SourcesThatDoNotFitAreNamed) {
+  const auto partition = or_throw(iid(4, 2, 0));
+  const auto error_of = [&](const SkewSources& sources) {
+    return message_of(measure_skew(partition, sources, 0).status());
+  };
+  const Array labels = balanced(4, 2);
+  EXPECT_EQ(error_of({.labels = labels, .features = Array::zeros(DType::kFloat32, {3, 2})}),
+            "features are float32[3,2], expected uint8 or float32 of 4 examples");
+  EXPECT_EQ(error_of({.labels = labels, .times = Array::zeros(DType::kInt32, {3})}),
+            "times are int32[3], expected one for each of 4 examples");
+  const auto shift = or_throw(FeatureShift::make({.clients = 1}));
+  EXPECT_EQ(error_of({.labels = labels, .shift = &shift}),
+            "the feature shift is of 1 clients, the partition has 2");
+}
+
+// Strict windows: the share of the ranks' variance between K equal runs is 1 - 1 / K^2.
+TEST(SkewInTime, HasItsClosedFormForStrictWindows) {
+  const Array labels = balanced(10'000, 2);
+  Array times = Array::uninitialized(DType::kInt32, {10'000});
+  for (int32_t i = 0; i != 10'000; ++i) times.mutable_view<int32_t>()[static_cast<size_t>(i)] = i;
+  const SkewSources sources{.labels = labels, .times = times};
+  for (const uint64_t windows : {2, 5, 20}) {
+    const auto partition = or_throw(temporal(times, {.clients = 20, .windows = windows}));
+    const Skew skew = or_throw(measure_skew(partition, sources, 0));
+    EXPECT_NEAR(skew.time_skew.value(), 1 - 1.0 / static_cast<double>(windows * windows), 0.01);
+  }
+  const Skew none = or_throw(measure_skew(or_throw(iid(10'000, 20, 1)), sources, 0));
+  EXPECT_NEAR(none.time_skew.value(), 0, 0.01);
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr uint64_t kFailuresNamedMax = 3;  // in the log, of each round
+constexpr uint64_t kFailuresNamedMax = 3;                // in the log, of each round
+constexpr VirtualTime kRetry = std::chrono::minutes(1);  // after a draw that found nobody
 
 double seconds_since(SteadyClock::time_point start) {
   return std::chrono::duration<double>(SteadyClock::now() - start).count();
@@ -35,12 +36,12 @@ class Loop {
     if (!resumed && options_.evaluate && options_.evaluate_initial) {
       report_initial(rounds.global());
     }
-    while (!rounds.over()) {
+    while (!rounds.over() && await_clients()) {
       run_round(rounds);
       checkpoint(rounds);
     }
     result_.arrays = rounds.global();
-    result_.rounds = rounds.round() - before;
+    result_.rounds = rounds.round() - before - (rounds.over() ? 0 : 1);
     if (result_.rounds < options_.rounds) context_.runtime().ended_early(result_.stopped_because);
     return std::move(result_);
   }
@@ -59,6 +60,11 @@ class Loop {
     grid_.set_next_message(kept->checkpoint.next_message);
     context_.runtime().rounds_resumed(kept->history);
     for (const RoundReport& report : kept->history) remember(report);
+    for (const RoundReport& report : kept->history) {
+      if (world_ && report.virtual_time) {
+        world_->advance(virtual_time(report.virtual_time->seconds));
+      }
+    }
     result_.history = std::move(kept->history);
     kept_ = result_.history.size();
     const uint64_t last = rounds.over() ? rounds.round() : rounds.round() - 1;
@@ -88,11 +94,44 @@ class Loop {
     keep(std::move(report));
   }
 
+  // Where there is virtual time, lets it pass until somebody is there.  False once nobody will be.
+  bool await_clients() {
+    if (!world_) return true;
+    round_began_ = world_->now();
+    const Status there = world_->await_anybody();
+    if (there.code() != absl::StatusCode::kOutOfRange) {
+      or_throw(there);
+      return true;
+    }
+    result_.stopped_because = message_of(there);
+    return false;
+  }
+
+  std::optional<Ask> next(Rounds& rounds, RoundReport& report) {
+    if (!world_) return or_throw(rounds.next());
+    const Pool pool = world_->pool();
+    const bool training = !report.virtual_time;
+    if (training) report.virtual_time.emplace().available = world_->available();
+    std::optional<Ask> ask = or_throw(rounds.next(&pool));
+    if (!training) return ask;
+    report.virtual_time->wanted = rounds.wanted();
+    report.virtual_time->asked = ask ? ask->clients.size() : 0;
+    if (report.virtual_time->asked < rounds.wanted() && !told_of_few_) {
+      told_of_few_ = true;
+      context_.log(LogLevel::kWarn,
+                   fmt::format("round {}: {} of {} clients wanted were there; later rounds of that "
+                               "kind are not told of here",
+                               report.round, report.virtual_time->asked, rounds.wanted()));
+    }
+    if (!ask) world_->advance(kRetry);
+    return ask;
+  }
+
   void run_round(Rounds& rounds) {
     const auto start = SteadyClock::now();
     RoundReport report;
     report.round = rounds.round();
-    while (auto ask = or_throw(rounds.next())) {
+    while (const auto ask = next(rounds, report)) {
       const bool train = ask->kind == Ask::Kind::kTrain;
       const aggregate::FoldResult fold = send(*ask, rounds);
       note(fold, *ask, report);
@@ -111,6 +150,7 @@ class Loop {
       report.server = options_.evaluate(report.round, rounds.global());
     }
     report.seconds = seconds_since(start);
+    if (world_) report.virtual_time->seconds = seconds_of(world_->now() - round_began_);
     const MetricRecord all = all_metrics(report);
     keep(std::move(report));
     if (!rounds.skipped()) context_.runtime().round_model(rounds.round(), rounds.global());
@@ -125,6 +165,9 @@ class Loop {
                         rounds.strategy().wrap_up};
     if (!options_.action.empty()) broadcast.type += "." + options_.action;
     const AggregationPlan plan{ask.reply_layout, rounds.strategy().fold};
+    if (options_.groups && !train) {
+      return evaluate_groups(grid_, broadcast, plan, rounds.strategy().deadline, *options_.groups);
+    }
     return grid_.send_and_fold(broadcast, plan, rounds.strategy().deadline);
   }
 
@@ -182,6 +225,9 @@ class Loop {
   const RoundsOptions& options_;
   Checkpoint::Identity identity_;
   std::optional<CheckpointFile> file_;
+  World* const world_ = grid_.world();
+  VirtualTime round_began_{};
+  bool told_of_few_ = false;
   size_t kept_ = 0;  // entries of the history that are in the file
   RoundsResult result_;
   std::optional<RoundReport::Failure> example_;  // the latest failure that was named
@@ -202,7 +248,9 @@ RoundsResult run_rounds(Grid& grid, const Context& context, const Strategy& stra
                    .targets = options.targets,
                    .plateaus = options.plateaus,
                    .roles = options.roles,
-                   .payload = options.payload};
+                   .payload = options.payload,
+                   .traits = grid.traits()};
+  if (options.groups) or_throw(validate(*options.groups, grid.traits()));
   Rounds rounds = or_throw(Rounds::make(strategy, std::move(initial), grid.node_count(),
                                         context.run_seed(), std::move(limits)));
   return Loop(grid, context, options).run(std::move(rounds));

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "umbel/app/context.h"
 #include "umbel/app/grid.h"
+#include "umbel/app/groups.h"
 #include "umbel/strategy/rounds.h"
 
 namespace umbel {
@@ -26,6 +28,8 @@ struct RoundsOptions {
   // Clients hold to the same roles by ClientApp::model().
   Roles roles = {};
   Payload payload = {};
+  // Federated evaluation's metrics for each category of an attribute as well: "accuracy@women".
+  std::optional<Groups> groups = {};
 };
 
 struct RoundsResult {
@@ -43,6 +47,10 @@ struct RoundsResult {
 // report are kept, and a program that is started again after a crash goes on after the last
 // finished round: the remaining rounds are the same bit by bit.  Code before and between the calls
 // runs again, so it should not depend on anything but the run.
+//
+// In a simulation with a population rounds take virtual time: clients are drawn from those who are
+// there when a phase begins, and while nobody is, time passes.  The rounds end early when the time
+// of a trace that stops is over.
 //
 // Runs a strategy's rounds on a federation (the loop of strategy/rounds.h) and reports each to the
 // run's history.  umbel::Error for a strategy that does not fit the federation, before anything is

@@ -15,7 +15,17 @@ constexpr uint64_t kLookedAtMax = 1 << 20;  // clients, for one who is there
 }  // namespace
 
 void World::advance(VirtualTime by) {
+  if (together_) {
+    together_ = std::max(*together_, by);
+    return;
+  }
   now_ = std::min(now_ + std::max(by, VirtualTime::zero()), virtual_time(kVirtualSecondsMax));
+}
+
+void World::end_together() {
+  const VirtualTime by = together_.value_or(VirtualTime::zero());
+  together_.reset();
+  advance(by);
 }
 
 Pool World::pool() const {

@@ -19,6 +19,10 @@ class World {
   VirtualTime now() const { return now_; }
   // Never beyond what a VirtualTime holds.
   void advance(VirtualTime by);
+  // Between the two, advance() tells of things that go on at the same time: together they take as
+  // long as the longest.
+  void begin_together() { together_ = VirtualTime::zero(); }
+  void end_together();
 
   // Those who can be asked now.  It stays as it is when the time goes on.
   Pool pool() const;
@@ -37,6 +41,7 @@ class World {
 
   std::shared_ptr<const Population> population_;
   VirtualTime now_{};
+  std::optional<VirtualTime> together_;
 };
 
 }  // namespace umbel

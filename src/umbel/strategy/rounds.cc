@@ -25,7 +25,7 @@ uint64_t replies_needed(double share, uint64_t asked) {
 
 Result<Rounds> Rounds::make(Strategy strategy, ArrayRecord initial, uint64_t population,
                             uint64_t seed, RunLimits limits) {
-  UMBEL_RETURN_IF_ERROR(strategy.validate(population));
+  UMBEL_RETURN_IF_ERROR(strategy.validate(population, limits.traits));
   if (limits.first_round == 0 || limits.first_round > limits.rounds || limits.rounds > kRoundsMax) {
     return invalid_argument("run: rounds {} to {}, expected to begin at 1 and to end by 10^9",
                             limits.first_round, limits.rounds);
@@ -52,14 +52,15 @@ Rounds::Rounds(Strategy strategy, Exchange exchange, ArrayRecord global, uint64_
       seed_(seed),
       stopping_(std::move(stopping)) {}
 
-Result<std::optional<Ask>> Rounds::next() {
+Result<std::optional<Ask>> Rounds::next(const Pool* pool) {
   const bool training = phase_ == Phase::kTrainDue;
   if (phase_ == Phase::kClosing || phase_ == Phase::kOver) return std::optional<Ask>();
   if (!training) UMBEL_RETURN_IF_ERROR(require_phase(Phase::kEvaluateDue, "next"));
 
   const Ask::Kind kind = training ? Ask::Kind::kTrain : Ask::Kind::kEvaluate;
-  UMBEL_ASSIGN_OR_RETURN(std::vector<uint64_t> clients, draw(kind));
-  if (!clients.empty()) return std::optional(ask(kind, std::move(clients)));
+  UMBEL_ASSIGN_OR_RETURN(Sampler::Drawn drawn, draw(kind, pool));
+  current_.wanted = drawn.wanted;
+  if (!drawn.clients.empty()) return std::optional(ask(kind, std::move(drawn.clients)));
   // A draw may pick nobody (Poisson).  That is nobody's fault: it does not count as a failure.
   if (training) current_.skipped = "the sampler picked nobody";
   phase_ = Phase::kClosing;
@@ -174,9 +175,14 @@ Status Rounds::require_counts(const Folded& folded) const {
                           round_, folded.replies, folded.failures, current_.asked);
 }
 
-Result<std::vector<uint64_t>> Rounds::draw(Ask::Kind kind) const {
+Result<Sampler::Drawn> Rounds::draw(Ask::Kind kind, const Pool* pool) const {
+  if (pool != nullptr && pool->clients != population_) {
+    return invalid_argument("a pool of {} clients, the population has {}", pool->clients,
+                            population_);
+  }
   const Sampler& sampler = kind == Ask::Kind::kTrain ? strategy_.train : strategy_.evaluate;
-  return sampler.sample(population_, derive_seed(seed_, {round_, static_cast<uint64_t>(kind)}));
+  return sampler.draw(pool ? *pool : Pool{population_, nullptr, {}},
+                      derive_seed(seed_, {round_, static_cast<uint64_t>(kind)}));
 }
 
 Ask Rounds::ask(Ask::Kind kind, std::vector<uint64_t> clients) {

@@ -24,6 +24,8 @@ struct RunLimits {
   std::vector<Plateau> plateaus = {};
   Roles roles = {};
   Payload payload = {};
+  // For samplers that go by attributes; used by make() alone.
+  const Traits* traits = nullptr;
 };
 
 // What to ask of whom.  The content is the model, or what of it travels, and a config with "round";
@@ -75,7 +77,11 @@ class Rounds {
 
   // The next thing to ask; nothing if this round only waits for round_finished(), or the run is
   // over.  Clients are drawn from derive_seed(seed, {round, kind}).
-  Result<std::optional<Ask>> next();
+  // With a pool, of as many clients as the population, they are drawn from those who are available
+  // there: fewer than the strategy has it if there are not more.
+  Result<std::optional<Ask>> next(const Pool* pool = nullptr);
+  // How many clients the sampler of the current phase has it, whether or not they were there.
+  uint64_t wanted() const { return current_.wanted; }
 
   // The train replies are in.  With fewer than the quorum the round is skipped: the model stays as
   // it was and nothing is evaluated.  INVALID_ARGUMENT, and nothing changed, if the mean does not
@@ -115,7 +121,7 @@ class Rounds {
          uint64_t seed, Stopping stopping);
   Status require_phase(Phase phase, std::string_view event) const;
   Status require_counts(const Folded& folded) const;
-  Result<std::vector<uint64_t>> draw(Ask::Kind kind) const;
+  Result<Sampler::Drawn> draw(Ask::Kind kind, const Pool* pool) const;
   Ask ask(Ask::Kind kind, std::vector<uint64_t> clients);
   Result<std::optional<std::string>> fail(Status status);
 
@@ -129,6 +135,7 @@ class Rounds {
   // What is known of one round and forgotten with it.
   struct Current {
     uint64_t asked = 0;      // clients of the phase that is out
+    uint64_t wanted = 0;     // and how many the sampler would have it
     bool evaluated = false;  // the model was measured, as far as is known here
     std::optional<std::string> skipped = {};
   };

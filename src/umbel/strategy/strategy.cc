@@ -37,12 +37,12 @@ Status require_client_config(const ConfigRecord& config) {
   return absl::OkStatus();
 }
 
-Status require_valid(const Strategy& strategy, uint64_t population) {
-  UMBEL_RETURN_IF_ERROR(annotate(strategy.train.validate(population), "train"));
+Status require_valid(const Strategy& strategy, uint64_t population, const Traits* traits) {
+  UMBEL_RETURN_IF_ERROR(annotate(strategy.train.validate(population, traits), "train"));
   if (strategy.train.picks_nobody()) {
     return invalid_argument("train: the sampler picks nobody ({})", strategy.train.describe());
   }
-  UMBEL_RETURN_IF_ERROR(annotate(strategy.evaluate.validate(population), "evaluate"));
+  UMBEL_RETURN_IF_ERROR(annotate(strategy.evaluate.validate(population, traits), "evaluate"));
   UMBEL_RETURN_IF_ERROR(require_fold(strategy.fold));
   UMBEL_RETURN_IF_ERROR(strategy.optimizer.validate());
   UMBEL_RETURN_IF_ERROR(require_client_config(strategy.client_config));
@@ -68,8 +68,8 @@ Status require_valid(const Strategy& strategy, uint64_t population) {
 
 }  // namespace
 
-Status Strategy::validate(uint64_t population) const {
-  return annotate(require_valid(*this, population), fmt::format("strategy {}", name));
+Status Strategy::validate(uint64_t population, const Traits* traits) const {
+  return annotate(require_valid(*this, population, traits), fmt::format("strategy {}", name));
 }
 
 }  // namespace umbel

@@ -35,8 +35,9 @@ struct Strategy {
   // Evaluate after every so many rounds, and after the last one.
   size_t evaluate_every = 1;
 
-  // INVALID_ARGUMENT that names the strategy, the field and its value.
-  Status validate(uint64_t population) const;
+  // INVALID_ARGUMENT that names the strategy, the field and its value; NOT_FOUND for a sampler's
+  // attribute that `traits` does not know.
+  Status validate(uint64_t population, const Traits* traits = nullptr) const;
 };
 
 // The config key under which every message has the number of its round.

@@ -7,12 +7,18 @@ namespace umbel {
 
 namespace {
 
+std::optional<Population> population_of(const RunSpec& spec) {
+  if (!spec.population) return std::nullopt;
+  return or_throw(Population::make(*spec.population, spec.run.nodes, spec.run.seed));
+}
+
 class SimulationCarrier final : public Carrier {
  public:
   SimulationCarrier(const ClientApp& client, const RunSpec& spec, Events& events)
       : simulation_(client, spec.run,
                     {.threads = spec.threads,
-                     .progress = [&events](const Progress& p) { events.progress(p); }}) {}
+                     .progress = [&events](const Progress& p) { events.progress(p); },
+                     .population = population_of(spec)}) {}
   Grid& grid() override { return simulation_; }
   Parallel& parallel() override { return simulation_.parallel(); }
   void request_stop() override { simulation_.request_stop(); }

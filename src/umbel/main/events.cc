@@ -90,20 +90,27 @@ void Events::round(const RoundReport& report, double elapsed) {
   for (const RoundReport::Failure& failure : report.failure_samples) {
     samples.push_back({{"node", failure.node}, {"kind", failure.kind}, {"reason", failure.reason}});
   }
-  write(dump({{"event", "round"},
-              {"round", report.round},
-              {"seconds", report.seconds},
-              {"elapsed", elapsed},
-              {"clients", report.clients},
-              {"failures", report.failures},
-              {"failure-reasons", report.failure_reasons},
-              {"failure-samples", samples},
-              {"bytes-down", report.bytes_down},
-              {"bytes-up", report.bytes_up},
-              {"train", to_json(report.train)},
-              {"evaluate", to_json(report.evaluate)},
-              {"server", to_json(report.server)},
-              {"note", report.note}}));
+  Json json = {{"event", "round"},
+               {"round", report.round},
+               {"seconds", report.seconds},
+               {"elapsed", elapsed},
+               {"clients", report.clients},
+               {"failures", report.failures},
+               {"failure-reasons", report.failure_reasons},
+               {"failure-samples", samples},
+               {"bytes-down", report.bytes_down},
+               {"bytes-up", report.bytes_up},
+               {"train", to_json(report.train)},
+               {"evaluate", to_json(report.evaluate)},
+               {"server", to_json(report.server)},
+               {"note", report.note}};
+  if (const auto& virtual_time = report.virtual_time) {
+    json["virtual-seconds"] = virtual_time->seconds;
+    json["wanted"] = virtual_time->wanted;
+    json["asked"] = virtual_time->asked;
+    json["available"] = virtual_time->available;
+  }
+  write(dump(json));
 }
 
 void Events::log(LogLevel level, std::optional<NodeId> node, std::string_view message) {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "umbel/base/files.h"
+#include "umbel/main/population_json.h"
 
 namespace umbel {
 
@@ -118,11 +119,14 @@ Result<RunSpec> from_json(const Json& json) {
     }
     spec.checkpoints = json["checkpoints"].get<bool>();
   }
+  if (json.contains("population")) {
+    UMBEL_ASSIGN_OR_RETURN(spec.population, parse_population(json["population"]));
+  }
   return spec;
 }
 
 // Lets a document of hostile depth fail early instead of deep in a recursion.
-bool shallow(int depth, Json::parse_event_t, Json&) { return depth <= 8; }
+bool shallow(int depth, Json::parse_event_t, Json&) { return depth <= 10; }
 
 }  // namespace
 

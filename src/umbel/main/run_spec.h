@@ -1,8 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "umbel/app/context.h"
+#include "umbel/population/population_options.h"
 
 namespace umbel {
 
@@ -13,6 +15,8 @@ struct RunSpec {
   std::string output;  // the folder that artifacts go to
   // Keeps a checkpoint there after every round, and goes on from one that is there.
   bool checkpoints = false;
+  // What the clients of a simulation are like.
+  std::optional<PopulationOptions> population = {};
 };
 
 // INVALID_ARGUMENT that names the file and the key for anything that is not as

@@ -43,6 +43,39 @@ TEST(RunSpecTest, ReadsEveryFieldAndIgnoresUnknownOnes) {
   EXPECT_EQ(run.run.config.record().entry(1).first, "n");
 }
 
+TEST(RunSpecTest, ReadsAPopulation) {
+  EXPECT_FALSE(or_throw(parse_run_spec(spec(""), "spec.json")).population);
+  const RunSpec run = or_throw(parse_run_spec(
+      spec("", R"(, "population": {"availability": "daily", "day-from": 20, "time-zones": [-8, 1.5],
+      "trace-end": "stop", "trace-reuse": true, "dropout": 0.1, "new": {"x": 1}, "attributes":
+      [{"name": "gender", "categories": [{"category": "men", "share": 0.97},
+                                         {"category": "women", "share": 0.03}]}]})"),
+      "spec.json"));
+  ASSERT_TRUE(run.population);
+  EXPECT_EQ(run.population->availability, Availability::kDaily);
+  EXPECT_EQ(run.population->day_from, 20);
+  EXPECT_EQ(run.population->day_hours, PopulationOptions().day_hours);
+  EXPECT_EQ(run.population->time_zones, (std::vector<double>{-8, 1.5}));
+  EXPECT_EQ(run.population->trace_end, TraceEnd::kStop);
+  EXPECT_TRUE(run.population->trace_reuse);
+  EXPECT_EQ(run.population->dropout, 0.1);
+  ASSERT_EQ(run.population->attributes.size(), 1u);
+  EXPECT_EQ(run.population->attributes[0].categories, (std::vector<std::string>{"men", "women"}));
+  EXPECT_EQ(run.population->attributes[0].shares, (std::vector<double>{0.97, 0.03}));
+}
+
+TEST(RunSpecTest, BadPopulationsAreRefusedByKey) {
+  const auto with = [](std::string_view population) {
+    return error(spec("", fmt::format(", \"population\": {}", population)));
+  };
+  EXPECT_THAT(with("[]"), HasSubstr("\"population\": expected an object"));
+  EXPECT_THAT(with(R"({"dropout": "x"})"), HasSubstr("\"dropout\": expected a number"));
+  EXPECT_THAT(with(R"({"dropout": 2})"), HasSubstr("dropout: expected 0 to 1, got 2"));
+  EXPECT_THAT(with(R"({"availability": "never"})"),
+              HasSubstr("\"availability\": expected one of always, probability, daily, trace"));
+  EXPECT_THAT(with(R"({"attributes": [{"name": "g"}]})"), HasSubstr("\"attributes\": expected"));
+}
+
 TEST(RunSpecTest, ReadsValuesOfEveryKind) {
   const auto value = [](std::string_view json) {
     const RunSpec run = or_throw(parse_run_spec(with_value(json), "spec.json"));

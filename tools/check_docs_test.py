@@ -40,6 +40,15 @@ class Documents(unittest.TestCase):
         self.assertEqual(code, 0, output)
         self.assert_fails_at(1, ("sh", "./dev demo\n./dev gone"))
 
+    def test_blocks_that_need_a_component_that_is_not_there_are_skipped_by_name(self):
+        with tempfile.TemporaryDirectory() as folder:
+            page = pathlib.Path(folder) / "page.md"
+            page.write_text("<!-- needs: cobol -->\n```sh\nfalse\n```\n```cpp\nerror\n```\n")
+            done = subprocess.run([TOOL, "--output", sys.argv[1], page], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("page.md:2: sh block: SKIPPED: this build has no component cobol", done.stdout)
+        self.assertIn("page.md:5: cpp block: SKIPPED", done.stdout)
+
     def test_unlabelled_and_unknown_blocks_fail(self):
         self.assert_fails_at(1, ("", "umbel ls"))
         self.assert_fails_at(4, ("text", "fine"), ("python", "print()"))

@@ -79,19 +79,33 @@ Status parse_extents(Bytes extents, Header& header) {
   return absl::OkStatus();
 }
 
-void swap_bytes(std::span<std::byte> bytes, size_t width) {
-  if (width == 1) return;
-  for (size_t i = 0; i != bytes.size(); i += width) {
-    std::reverse(bytes.data() + i, bytes.data() + i + width);
+template <class Word, Word (*kSwap)(Word)>
+void swap_words(std::span<std::byte> bytes) {
+  for (size_t i = 0; i != bytes.size(); i += sizeof(Word)) {
+    Word word;
+    std::memcpy(&word, bytes.data() + i, sizeof word);
+    word = kSwap(word);
+    std::memcpy(bytes.data() + i, &word, sizeof word);
   }
+}
+uint16_t swap2(uint16_t word) { return __builtin_bswap16(word); }
+uint32_t swap4(uint32_t word) { return __builtin_bswap32(word); }
+uint64_t swap8(uint64_t word) { return __builtin_bswap64(word); }
+
+void swap_bytes(std::span<std::byte> bytes, size_t width) {
+  if (width == 2) swap_words<uint16_t, swap2>(bytes);
+  if (width == 4) swap_words<uint32_t, swap4>(bytes);
+  if (width == 8) swap_words<uint64_t, swap8>(bytes);
 }
 
 Result<Array> finish(const Header& header, Buffer buffer) {
-  swap_bytes(buffer.mutable_bytes(), size_of(header.dtype));
+  const size_t width = size_of(header.dtype);
+  if (width > 1) swap_bytes(buffer.mutable_bytes(), width);
   return Array::make(header.dtype, header.shape, std::move(buffer));
 }
 
-Result<Array> parse_plain(Bytes bytes) {
+// `file` is what `bytes` are of, if it can be shared.
+Result<Array> parse_plain(Bytes bytes, const Buffer& file) {
   if (bytes.size() < 4) return data_loss("{} bytes, an IDX header has at least 8", bytes.size());
   Header header;
   UMBEL_RETURN_IF_ERROR(parse_magic(bytes.first(4), header));
@@ -104,6 +118,7 @@ Result<Array> parse_plain(Bytes bytes) {
     return data_loss("{} bytes of elements, {}{} has {}", bytes.size() - start,
                      name_of(header.dtype), to_string(header.shape), header.payload);
   }
+  if (!file.empty()) return finish(header, file.slice(start, header.payload));
   return finish(header, Buffer::copy_of(bytes.subspan(start)));
 }
 
@@ -130,14 +145,17 @@ Result<Array> parse_gzip(Bytes bytes) {
 }  // namespace
 
 Result<Array> parse_idx(Bytes bytes, std::string_view name) {
-  Result<Array> array = is_gzip(bytes) ? parse_gzip(bytes) : parse_plain(bytes);
+  Result<Array> array = is_gzip(bytes) ? parse_gzip(bytes) : parse_plain(bytes, Buffer());
   if (!array.ok()) return annotate(array.status(), name);
   return array;
 }
 
 Result<Array> read_idx(const std::filesystem::path& path) {
   UMBEL_ASSIGN_OR_RETURN(const Buffer file, Buffer::map_file(path.string()));
-  return parse_idx(file.bytes(), path.string());
+  const Bytes bytes = file.bytes();
+  Result<Array> array = is_gzip(bytes) ? parse_gzip(bytes) : parse_plain(bytes, file);
+  if (!array.ok()) return annotate(array.status(), path.string());
+  return array;
 }
 
 }  // namespace umbel::data

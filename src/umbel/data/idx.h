@@ -20,9 +20,11 @@ namespace umbel::data {
 inline constexpr int kIdxRankMax = 8;
 inline constexpr uint64_t kIdxBytesMax = uint64_t{16} << 30;  // of elements
 
-// The whole array in memory of its own.  The header is held against the limits and against the
-// length of the file before anything is allocated.  Errors name the file: INVALID_ARGUMENT for a
-// bad header, DATA_LOSS for missing, extra or damaged bytes, RESOURCE_EXHAUSTED beyond the limit.
+// The whole array: mapped, if the file is not packed and its elements have one byte (then it must
+// not shrink while the array lives), otherwise in memory of its own.  The header is held against
+// the limits and against the length of the file before anything is allocated.  Errors name the
+// file: INVALID_ARGUMENT for a bad header, DATA_LOSS for missing, extra or damaged bytes,
+// RESOURCE_EXHAUSTED beyond the limit.
 Result<Array> read_idx(const std::filesystem::path& path);
 
 // The same for bytes in memory; `name` stands for the file in errors.

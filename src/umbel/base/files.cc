@@ -37,12 +37,12 @@ Result<std::string> read_file(const std::filesystem::path& path, size_t bytes_ma
   return text;
 }
 
-Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path) {
+Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, unsigned mode) {
   static std::atomic<uint64_t> counter{0};
   constexpr int kTries = 1000;  // names that a killed process or another machine left behind
   for (int i = 0; i != kTries; ++i) {
     std::string temporary = fmt::format("{}.tmp-{}-{}", path.string(), ::getpid(), ++counter);
-    const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (descriptor >= 0) return AtomicFile(path, std::move(temporary), descriptor);
     if (errno != EEXIST) break;
   }

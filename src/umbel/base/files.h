@@ -15,11 +15,11 @@ Result<std::string> read_file(const std::filesystem::path& path, size_t bytes_ma
 
 // Writes a file so that under `path` there is, at any moment and after any crash, either what was
 // there before or the whole of the new content: a temporary file beside it, synced, then renamed.
-// Who may read it is the process's umask's to say.
+// Who may read it is for `mode` to say, less the process's umask.
 // On failure (a full disk, say) the temporary file is removed and `path` is as it was.
 class AtomicFile {
  public:
-  static Result<AtomicFile> create(const std::filesystem::path& path);
+  static Result<AtomicFile> create(const std::filesystem::path& path, unsigned mode = 0666);
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;
   ~AtomicFile();  // an uncommitted file is removed

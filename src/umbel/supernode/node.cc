@@ -20,6 +20,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kTick{5'000};
 constexpr milliseconds kCloseMax{2'000};
 constexpr size_t kLogsMax = 200;  // of runs
+constexpr std::chrono::hours kStatesAge{30 * 24};
 
 uint64_t random_seed() {
   uint64_t seed = 0;
@@ -69,6 +70,7 @@ NodeState::Time Node::Impl::now() const {
 
 int Node::Impl::run() {
   prune_logs(options_.state / "logs", kLogsMax);
+  prune_states(states_folder(), kStatesAge);
   loop_.post([this] {
     session_.start();
     show_status();

@@ -45,6 +45,7 @@ void Node::Impl::take(wire::Assign& assign) {
       bundle_refs_[assign.run.bundle.sha256] = assign.run.bundle;
     }
     runs_[run].info = assign.run;
+    runs_[run].states.open(states_folder(), assign.run);
     over_.erase(run);
     const wire::BlobRef& blob = assign.message.blob;
     if (!blob.is_here()) {
@@ -94,6 +95,8 @@ void Node::Impl::take(const wire::Done& done) {
 }
 
 void Node::Impl::take(const wire::RunEnded& ended) {
+  // Also of a run whose work was before this process's life.
+  remove_states(states_folder(), ended.run);
   if (!runs_.contains(ended.run)) return;
   state_.run_ended(ended.run, now());
   over_.insert(ended.run);

@@ -75,6 +75,7 @@ class Node::Impl final : public FleetListener {
   void drain();
   void finish(int exit_code);
   NodeState::Time now() const;
+  std::filesystem::path states_folder() const { return options_.state / "clients"; }
 
   // node_fetch.cc: bundles and blobs.
   void carry_out(const action::FetchBundle& fetch);
@@ -94,6 +95,7 @@ class Node::Impl final : public FleetListener {
   void carry_out(const action::StopUpload& stop);
   void carry_out(const action::Forget& forget);
   Status start_process(RunId id, RunHere& run);
+  void without_state(uint64_t instruction, const Status& why);
   void answered(RunId run, uint64_t process, AppProcess::Answer answer);
   void logged(RunId run, uint64_t process, wire::AppLog line);
   void ended(RunId run, uint64_t process, const std::string& how);

@@ -9,7 +9,6 @@ namespace umbel::supernode {
 
 namespace {
 
-constexpr size_t kStatesMax = 10'000;       // clients of one run whose records are kept
 constexpr size_t kHubLineBytesMax = 2'000;  // of an app's log line
 
 }  // namespace
@@ -59,13 +58,24 @@ void Node::Impl::carry_out(const action::Handle& handle) {
   if (run.process == nullptr) return;  // it could not be started: ended() follows
   wire::Handle frame{.instruction = handle.instruction, .message = assign.message};
   frame.message.blob.crc32.clear();
-  if (const auto state = run.states.find(assign.client); state != run.states.end()) {
-    frame.state = state->second;
-  }
+  Result<RecordDict> state = run.states.before(assign.client, assign.message.metadata);
+  if (!state.ok()) return without_state(handle.instruction, state.status());
+  frame.state = *std::move(state);
   const auto blob = blobs_.find(assign.message.blob.id);
   const bool beside = !assign.message.blob.is_here() && blob != blobs_.end();
   run.process->handle(frame, beside ? blob->second.here : nullptr);
   if (instruction.wrap_up) wrap_up_running(handle.instruction);
+}
+
+// Going on without what the client had kept would be another client's work.
+void Node::Impl::without_state(uint64_t id, const Status& why) {
+  Instruction& instruction = instructions_.at(id);
+  log_error("states: {} (removing the file lets the client begin anew)", message_of(why));
+  instruction.reply = error_reply(
+      instruction.assign.message.metadata,
+      "what this client keeps is damaged on its node's disk: the node's log names the file");
+  ++shown_.failures;
+  state_.handled(id, now());
 }
 
 void Node::Impl::wrap_up_running(uint64_t id) {
@@ -93,8 +103,11 @@ void Node::Impl::answered(RunId id, uint64_t number, AppProcess::Answer answer) 
     return run.process->kill("the app's process answered what it had not been asked");
   }
   const wire::Assign& assign = instructions_.at(instruction).assign;
-  if (run.states.size() < kStatesMax || run.states.contains(assign.client)) {
-    run.states[assign.client] = std::move(answer.handled.state);
+  const Status kept =
+      run.states.keep(assign.client, assign.message.metadata, std::move(answer.handled.state));
+  if (!kept.ok()) {
+    log_error("states: not on the disk, in memory alone run={} reason=\"{}\"", id.value(),
+              message_of(kept));
   }
   if (const auto& error = answer.handled.reply.error) {
     log_warn("app: failed run={} instruction={} reason=\"{}\"", id.value(), instruction,

@@ -7,17 +7,18 @@
 #include <string>
 
 #include "umbel/supernode/app_process.h"
+#include "umbel/supernode/kept_states.h"
 #include "umbel/wire/fleet.h"
 
 namespace umbel::supernode {
 
 // What a node has of a run: which app, its process, its log, and what its clients keep from one
-// message to the next (in memory alone).
+// message to the next.
 struct RunHere {
   wire::RunInfo info;
   std::optional<App> app;  // once it is known
   std::shared_ptr<AppLog> log;
-  std::map<uint64_t, RecordDict> states;  // by client
+  KeptStates states;
   std::unique_ptr<AppProcess> process;
   uint64_t process_number = 0;  // events of earlier processes are ignored
 };

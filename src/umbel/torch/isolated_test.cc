@@ -4,7 +4,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
-#include <torch/nn/modules.h>
+#include <torch/nn.h>
 
 #include <cmath>
 #include <thread>
@@ -134,7 +134,7 @@ TEST(Isolated, TheModSeedsEachActionFromItsContext) {
   app.mod(isolate).train([](const Message& message, Context&) {
     return message.reply({{"draw", to_array(at::rand({3}))}}, {{"num-examples", 1}});
   });
-  const Run run{.id = RunId(1), .seed = 1, .nodes = 1};
+  const umbel::Run run{.id = RunId(1), .seed = 1, .nodes = 1};
   const auto draw = [&](uint64_t seed) {
     Context context(run, NodeId(1), seed);
     const Message message(Metadata{.type = "train"}, RecordDict());

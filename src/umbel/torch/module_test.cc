@@ -1,7 +1,7 @@
 #include "umbel/torch/module.h"
 
 #include <gmock/gmock.h>
-#include <torch/nn/modules.h>
+#include <torch/nn.h>
 
 #include "umbel/torch/tensor.h"
 
@@ -152,14 +152,22 @@ TEST(Module, AParameterWithStridesOfItsOwnIsLoadedInPlace) {
   EXPECT_FALSE(to->weight.is_contiguous());
 }
 
-TEST(Module, AParameterThatNoArrayCanHoldIsNamed) {
-  nn::Linear linear(2, 2);
-  linear->weight.set_data(linear->weight.data().to(at::kMeta));
-  try {
-    (void)arrays(*linear);
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), AllOf(HasSubstr("\"weight\""), HasSubstr("meta")));
+TEST(Module, ABufferThatNoArrayCanHoldIsNamed) {
+  struct Masked : nn::Module {
+    Masked() { register_buffer("mask", at::eye(3).to_sparse()); }
+  };
+  Masked masked;
+  for (const bool loads : {false, true}) {
+    try {
+      if (loads) {
+        load({{"mask", Array::zeros(DType::kFloat32, {3, 3})}}, masked);
+      } else {
+        (void)arrays(masked);
+      }
+      FAIL() << "no error";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), AllOf(HasSubstr("\"mask\""), HasSubstr("sparse")));
+    }
   }
 }
 

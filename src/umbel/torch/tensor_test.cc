@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
+#include <sys/mman.h>
 
 #include <cstring>
 #include <vector>
@@ -121,10 +122,16 @@ TEST(Tensor, WhatHasNoCounterpartIsRefusedByName) {
   }
 }
 
-// More than 2^31 elements, of which the pages that nobody writes are never there.
+// More than 2^31 elements, in pages that nobody touches and that are thus never there.
 TEST(Tensor, SizesBeyondTwoGigabytesAreKept) {
   constexpr int64_t kElements = (int64_t{1} << 31) + 5;
-  const Array array = Array::zeros(DType::kInt8, {kElements});
+  void* const pages =
+      ::mmap(nullptr, kElements, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(pages, MAP_FAILED);
+  const Array array =
+      or_throw(Array::make(DType::kInt8, {kElements},
+                           Buffer::adopt({static_cast<const std::byte*>(pages), size_t{kElements}},
+                                         [=] { ::munmap(pages, kElements); })));
   const at::Tensor tensor = to_tensor(array);
   EXPECT_EQ(tensor.numel(), kElements);
   EXPECT_EQ(to_array(tensor.narrow(0, kElements - 3, 3)), Array::of<int8_t>({0, 0, 0}));

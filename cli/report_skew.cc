@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "report_skew_bubbles.h"
 #include "report_svg.h"
 #include "text_format.h"
 
@@ -43,6 +44,14 @@ bool all_have_as_many(const MetricRecord& skew) {
   return least && least == find_real(skew, "size-max");
 }
 
+// "Of a feature's variance 12 % lies between clients ..."; "" if it was not measured.
+std::string share_between(const MetricRecord& skew, std::string_view name, std::string_view what) {
+  const auto share = find_real(skew, name);
+  if (!share || !std::isfinite(*share)) return "";
+  return fmt::format("Of {} <b>{:.3g} %</b> lies between clients (0: alike). ", what,
+                     100 * std::clamp(*share, 0.0, 1.0));
+}
+
 // "1,000 clients.  A client has 12 to 180 examples, ..." : whatever of it is known.
 std::string words(const MetricRecord& skew) {
   std::string text = sentence(skew, "clients", "<p>The data lie at <b>", "</b> clients", true);
@@ -67,6 +76,13 @@ std::string words(const MetricRecord& skew) {
                    "</b> on average (0: alike, 1: nothing in common). ", false);
   text += sentence(skew, "label-entropy-mean", "A client's labels have <b>",
                    "</b> nats of entropy on average. ", false);
+  text += share_between(skew, "feature-skew", "a feature's variance");
+  const auto column = find_real(skew, "feature-skew-max-column");
+  if (column && *column > 0) {
+    text += sentence(skew, "feature-skew-max",
+                     "In column " + count_of(*column) + " the share is <b>", "</b>. ", false);
+  }
+  text += share_between(skew, "time-skew", "the variance of the examples' places in time");
   return text + "</p>\n";
 }
 
@@ -96,18 +112,23 @@ std::string size_chart(const MetricRecord& skew) {
   return bar_chart("Clients by number of examples", bars);
 }
 
+// With the clients' sizes discs of as many examples; without, bars of the labels' shares.
 std::string client_chart(const MetricRecord& skew) {
   const std::vector<double> ids = list_of(skew, "example-client-ids");
   const std::vector<double> labels = list_of(skew, "example-client-labels");
+  const std::vector<double> sizes = list_of(skew, "example-client-sizes");
   if (ids.empty() || labels.size() % ids.size() != 0) return "";
   const size_t classes = labels.size() / ids.size();
+  std::vector<ClientLabels> clients;
   std::vector<StackedBar> bars;
   for (size_t i = 0; i != std::min(ids.size(), kExampleClientsMax); ++i) {
     const auto from = labels.begin() + static_cast<ptrdiff_t>(i * classes);
     const auto shown = static_cast<ptrdiff_t>(std::min(classes, kLabelsDrawnMax));
     bars.push_back({"client " + count_of(ids[i]), std::vector<double>(from, from + shown)});
+    if (i < sizes.size()) clients.push_back({bars.back().label, sizes[i], bars.back().parts});
   }
-  return stacked_bars("Labels of single clients", bars);
+  const std::string discs = clients.size() == bars.size() ? label_bubbles(clients) : "";
+  return discs.empty() ? stacked_bars("Labels of single clients", bars) : discs;
 }
 
 }  // namespace

@@ -89,8 +89,8 @@ void add_client(const std::vector<double>& shares, Skew& skew) {
 // Clients one after the other, looked at in every way that is asked for.
 class Survey {
  public:
-  Survey(const Array& labels, size_t classes)
-      : labels_(labels.view<int32_t>()), counts_(classes, 0) {}
+  Survey(const Array& labels, size_t classes, size_t clients)
+      : labels_(labels.view<int32_t>()), counts_(classes, 0), clients_(clients) {}
 
   Status add(uint64_t client, std::span<const uint32_t> examples, Skew& skew) {
     std::ranges::fill(counts_, 0);
@@ -104,7 +104,7 @@ class Survey {
     sizes_.push_back(static_cast<int64_t>(examples.size()));
     const std::vector<double> shares = shares_of(counts_, sizes_.back());
     add_client(shares, skew);
-    if (skew.example_client_ids.size() < kSkewClientsShown) {
+    if (shown(sizes_.size() - 1)) {
       skew.example_client_ids.push_back(static_cast<int64_t>(client));
       skew.example_client_sizes.push_back(sizes_.back());
       skew.example_client_labels.insert(skew.example_client_labels.end(), shares.begin(),
@@ -122,8 +122,17 @@ class Survey {
   }
 
  private:
+  // kSkewClientsShown of all clients, evenly spread from the first to the last.
+  bool shown(size_t index) const {
+    constexpr size_t kLast = kSkewClientsShown - 1;
+    if (clients_ <= kSkewClientsShown) return true;
+    const size_t turn = (index * kLast + clients_ - 2) / (clients_ - 1);
+    return turn * (clients_ - 1) / kLast == index;
+  }
+
   std::span<const int32_t> labels_;
   std::vector<int64_t> counts_;
+  size_t clients_;
   std::vector<int64_t> sizes_;
 };
 
@@ -186,7 +195,7 @@ Result<Skew> measure_skew(const Partition& partition, const SkewSources& sources
   skew.label_share = shares_of(counts, sources.labels.size());
   const std::vector<uint64_t> ids = sampled_clients(skew.clients, seed);
   skew.sampled = ids.size();
-  Survey survey(sources.labels, classes);
+  Survey survey(sources.labels, classes, ids.size());
   FeatureSkew features(sources.features, sources.shift);
   const Array ranks = time_ranks(sources.times, seed);
   FeatureSkew time(ranks);

@@ -38,7 +38,7 @@ struct Skew {
   double labels_per_client_mean = 0;
   double label_entropy_mean = 0;  // in nats: 0 one label, ln K all alike
 
-  // A few clients, for a picture: K shares for each.
+  // kSkewClientsShown of them, from the first to the last, for a picture: K shares for each.
   std::vector<int64_t> example_client_ids;
   std::vector<double> example_client_labels;
   std::vector<int64_t> example_client_sizes;

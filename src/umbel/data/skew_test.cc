@@ -132,6 +132,19 @@ TEST(Skew, OfALargePopulationIsASeededSample) {
   EXPECT_NE(to_metrics(skew), to_metrics(or_throw(measure_skew(partition, labels, 2))));
 }
 
+TEST(Skew, ShowsClientsFromTheFirstToTheLast) {
+  const Array labels = balanced(1000, 10);
+  for (const uint64_t clients : {1, 7, 20, 21, 37, 100, 999}) {
+    const auto partition = or_throw(iid(1000, clients, 0));
+    const Skew skew = or_throw(measure_skew(partition, labels, 1));
+    const auto& ids = skew.example_client_ids;
+    ASSERT_EQ(ids.size(), std::min<uint64_t>(clients, kSkewClientsShown));
+    EXPECT_EQ(ids.front(), 0);
+    EXPECT_EQ(ids.back(), static_cast<int64_t>(clients) - 1);
+    EXPECT_TRUE(std::ranges::is_sorted(ids));
+  }
+}
+
 TEST(Skew, OfAnotherDataSetsLabelsIsAnError) {
   const auto partition = or_throw(iid(100, 10, 0));
   EXPECT_TRUE(absl::IsInvalidArgument(measure_skew(partition, balanced(99, 3), 0).status()));

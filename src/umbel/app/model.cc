@@ -1,5 +1,6 @@
 #include "umbel/app/model.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -153,7 +154,8 @@ void require_no_private(const ArrayRecord& came, const Roles& roles) {
 
 void require_frozen(const ArrayRecord& frozen, const std::string& ours, const ArrayRecord& came,
                     const RecordDict& content) {
-  if (frozen.empty() || came.contains(frozen.entry(0).first)) return;
+  const auto sent = [&came](const auto& entry) { return came.contains(entry.first); };
+  if (std::ranges::all_of(frozen, sent)) return;
   const auto* config = first_of<ConfigRecord>(content);
   const std::string theirs =
       config && config->contains(kFrozenSha256Key) ? config->text(kFrozenSha256Key) : "";

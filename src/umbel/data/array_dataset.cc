@@ -68,7 +68,7 @@ Result<Dataset> to_dataset(const ArrayRecord& arrays, const ArrayNames& names, s
 }
 
 Result<Dataset> load_npz(const std::filesystem::path& path, const ArrayNames& names) {
-  UMBEL_ASSIGN_OR_RETURN(const ArrayRecord arrays, read_npz(path));
+  UMBEL_ASSIGN_OR_RETURN(const ArrayRecord arrays, map_npz(path));
   return named(to_dataset(arrays, names, path.filename().string()), path);
 }
 

@@ -27,7 +27,7 @@ struct ArrayNames {
 Result<Dataset> to_dataset(const ArrayRecord& arrays, const ArrayNames& names, std::string name);
 
 // A file's arrays (see npz.h and safetensors.h for their limits), mapped: it must not shrink while
-// the data set lives.
+// the data set lives.  What is deflated, or not aligned in its archive, is copied.
 Result<Dataset> load_npz(const std::filesystem::path& path, const ArrayNames& names = {});
 Result<Dataset> load_safetensors(const std::filesystem::path& path, const ArrayNames& names = {});
 // The same for apps: umbel::Error on failure.

@@ -12,7 +12,7 @@ namespace umbel::data {
 
 // Limits on what an image file may make of us, held before anything is allocated for its pixels.
 inline constexpr int64_t kImageSideMax = 32'768;               // of width and of height
-inline constexpr int64_t kImagePixelsMax = int64_t{1} << 28;   // of width times height
+inline constexpr int64_t kImagePixelsMax = int64_t{1} << 26;   // of width times height
 inline constexpr size_t kImageFileBytesMax = size_t{1} << 30;  // of the file
 
 enum class ImageFormat { kPng, kJpeg, kPnm, kUnknown };

@@ -81,7 +81,7 @@ Result<Dataset> open_dataset(const std::filesystem::path& path, const OpenOption
     case DatasetKind::kIdx:
       return open_idx(place);
     case DatasetKind::kNpz: {
-      UMBEL_ASSIGN_OR_RETURN(const ArrayRecord arrays, read_npz(first));
+      UMBEL_ASSIGN_OR_RETURN(const ArrayRecord arrays, map_npz(first));
       return open_arrays(arrays, first, options);
     }
     case DatasetKind::kSafetensors: {

@@ -21,6 +21,7 @@ namespace umbel {
 namespace {
 
 constexpr std::string_view kSuffix = ".npy";
+constexpr uint64_t kLocalHeader = 30;  // bytes before an entry's name: PKWARE's APPNOTE, 4.3.7
 constexpr zip_uint16_t kDosMidnight = 0;
 constexpr zip_uint16_t kDosNewYear1980 = 1 << 5 | 1;
 // An archive without entries, which libzip will not write: its end-of-directory record alone.
@@ -132,20 +133,25 @@ Result<Buffer> unpack(zip_t* archive, const Entry& entry) {
 
 // A stored entry's bytes where they lie, or an empty buffer if they cannot be told to lie there:
 // then unpack() says what is wrong.
-Buffer in_place(zip_t* archive, const NpzSource& source, const Buffer& bytes, const Entry& entry) {
+Buffer in_place(zip_t* archive, const NpzSource& source, const Buffer& bytes, const Entry& entry,
+                bool check_sum) {
   const EntryFile file(zip_fopen_index(archive, entry.index, 0));
   std::byte first{};
   if (!file || entry.bytes == 0 || zip_fread(file.get(), &first, 1) != 1) return {};
   const uint64_t start = source.last_read();
   if (start > bytes.size() || entry.bytes > bytes.size() - start) return {};
   Buffer content = bytes.slice(start, entry.bytes);
-  return libdeflate_crc32(0, content.data(), content.size()) == entry.crc ? content : Buffer();
+  const std::string_view text(reinterpret_cast<const char*>(content.data()), content.size());
+  if (!text.starts_with("\x93NUMPY")) return {};
+  if (check_sum && libdeflate_crc32(0, content.data(), content.size()) != entry.crc) return {};
+  return content;
 }
 
 Result<Buffer> content_of(zip_t* archive, const NpzSource& source, const Buffer& bytes,
-                          const Entry& entry) {
+                          const Entry& entry, bool check_sum) {
   if (entry.stored) {
-    if (Buffer content = in_place(archive, source, bytes, entry); !content.empty()) return content;
+    Buffer content = in_place(archive, source, bytes, entry, check_sum);
+    if (!content.empty()) return content;
   }
   return unpack(archive, entry);
 }
@@ -164,6 +170,19 @@ Result<Archive> open_archive(const Buffer& bytes, NpzSource& watched) {
   if (!archive) return invalid_argument("npz: not a zip archive: {}", error.text());
   source.release();  // the archive's now
   return archive;
+}
+
+// Room after the header's text, so that the elements of an entry that starts at `start` lie at a
+// multiple of 64 of the archive: who maps it need not copy them.
+std::string aligned_header(std::string header, const std::string& name, uint64_t start) {
+  constexpr uint64_t kAlignment = 64;
+  constexpr size_t kLengthAt = 8;  // of the text, 16 bits, little-endian
+  const uint64_t end = start + kLocalHeader + name.size() + kSuffix.size() + header.size();
+  header.insert(header.size() - 1, (kAlignment - end % kAlignment) % kAlignment, ' ');
+  const size_t text = header.size() - kLengthAt - 2;
+  header[kLengthAt] = static_cast<char>(text & 0xff);
+  header[kLengthAt + 1] = static_cast<char>(text >> 8);
+  return header;
 }
 
 // Adds one stored entry; libzip reads `header` and the array when the archive is closed.
@@ -208,9 +227,7 @@ Result<Buffer> bytes_of(zip_source_t* source) {
   return bytes;
 }
 
-}  // namespace
-
-Result<ArrayRecord> parse_npz(const Buffer& bytes) {
+Result<ArrayRecord> parse(const Buffer& bytes, bool check_sums) {
   NpzSource source(bytes.bytes());
   UMBEL_ASSIGN_OR_RETURN(const Archive archive, open_archive(bytes, source));
   UMBEL_ASSIGN_OR_RETURN(std::vector<Entry> entries, directory_of(archive.get(), bytes.size()));
@@ -220,7 +237,7 @@ Result<ArrayRecord> parse_npz(const Buffer& bytes) {
     const auto within = [&](const Status& status) {
       return annotate(status, fmt::format("npz: entry \"{}.npy\"", escaped(entry.name)));
     };
-    Result<Buffer> content = content_of(archive.get(), source, bytes, entry);
+    Result<Buffer> content = content_of(archive.get(), source, bytes, entry, check_sums);
     if (!content.ok()) return within(content.status());
     Result<Array> array = parse_npy(*std::move(content));
     if (!array.ok()) return within(array.status());
@@ -229,12 +246,20 @@ Result<ArrayRecord> parse_npz(const Buffer& bytes) {
   return arrays;
 }
 
-Result<ArrayRecord> read_npz(const std::filesystem::path& path) {
+Result<ArrayRecord> read(const std::filesystem::path& path, bool check_sums) {
   UMBEL_ASSIGN_OR_RETURN(const Buffer bytes, Buffer::map_file(path.string()));
-  Result<ArrayRecord> arrays = parse_npz(bytes);
+  Result<ArrayRecord> arrays = parse(bytes, check_sums);
   if (!arrays.ok()) return annotate(arrays.status(), path.string());
   return arrays;
 }
+
+}  // namespace
+
+Result<ArrayRecord> parse_npz(const Buffer& bytes) { return parse(bytes, true); }
+
+Result<ArrayRecord> read_npz(const std::filesystem::path& path) { return read(path, true); }
+
+Result<ArrayRecord> map_npz(const std::filesystem::path& path) { return read(path, false); }
 
 Result<Buffer> format_npz(const ArrayRecord& arrays) {
   if (arrays.empty()) return Buffer::copy_of(std::as_bytes(std::span(kEmptyArchive)));
@@ -251,12 +276,14 @@ Result<Buffer> format_npz(const ArrayRecord& arrays) {
     zip_source_free(target.get());
     return resource_exhausted("npz: {}", error.text());
   }
+  uint64_t start = 0;
   for (size_t i = 0; i != arrays.size(); ++i) {
     const auto& [name, array] = arrays.entry(i);
     Result<std::string> header = format_npy_header(array);
     Status status = header.status();
     if (header.ok()) {
-      headers[i] = *std::move(header);
+      headers[i] = aligned_header(*std::move(header), name, start);
+      start += kLocalHeader + name.size() + kSuffix.size() + headers[i].size() + array.byte_size();
       status = add_entry(archive.get(), name, headers[i], array);
     }
     if (!status.ok()) return annotate(status, fmt::format("array \"{}\"", escaped(name)));

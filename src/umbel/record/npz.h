@@ -27,10 +27,14 @@ inline constexpr uint64_t kNpzRatioMax = 200;
 Result<ArrayRecord> parse_npz(const Buffer& bytes);
 // The same from a file, mapped: it must not shrink while the arrays live.
 Result<ArrayRecord> read_npz(const std::filesystem::path& path);
+// The same without looking at stored arrays' checksums: nothing of them is read before it is used.
+// For data that are larger than a model, as .npy, IDX and .safetensors have no checksums either.
+Result<ArrayRecord> map_npz(const std::filesystem::path& path);
 
 // The archive: entries stored, in the record's order, dated 1980-01-01, so that equal records give
-// equal bytes.  Takes as much memory as the archive is long.  INVALID_ARGUMENT for bfloat16 arrays
-// and for names that are not UTF-8 or hold a NUL.
+// equal bytes; elements at multiples of 64 bytes, so that they can be mapped.  Takes as much memory
+// as the archive is long.  INVALID_ARGUMENT for bfloat16 arrays and for names that are not UTF-8 or
+// hold a NUL.
 Result<Buffer> format_npz(const ArrayRecord& arrays);
 // Writes atomically (see AtomicFile): on failure `path` is as it was.
 Status write_npz(const std::filesystem::path& path, const ArrayRecord& arrays);

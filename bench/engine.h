@@ -19,6 +19,7 @@ struct Size {
 };
 void bench_overhead(Size size);    // S0, S6
 void bench_population(Size size);  // S5
+void bench_research(Size size);    // research
 // The memory of a process that runs one population, in a process of its own.
 void bench_memory(uint64_t population);
 

@@ -6,7 +6,7 @@
 
 #include "bench/engine.h"
 
-// bench_engine overhead|population [--smoke]
+// bench_engine overhead|population|research [--smoke]
 // bench_engine memory CLIENTS
 int main(int argc, char** argv) {
   using namespace umbel::bench;
@@ -20,15 +20,19 @@ int main(int argc, char** argv) {
   Size size;
   bool overhead = false;
   bool population = false;
+  bool research = false;
   for (int i = 1; i < argc; ++i) {
     overhead |= std::strcmp(argv[i], "overhead") == 0;
     population |= std::strcmp(argv[i], "population") == 0;
+    research |= std::strcmp(argv[i], "research") == 0;
     if (std::strcmp(argv[i], "--smoke") == 0) size = {.pairs = 1, .smoke = true};
   }
-  if (!overhead && !population) {
-    std::fprintf(stderr, "usage: bench_engine overhead|population [--smoke], or memory CLIENTS\n");
+  if (!overhead && !population && !research) {
+    std::fprintf(stderr,
+                 "usage: bench_engine overhead|population|research [--smoke], or memory CLIENTS\n");
     return 4;
   }
   if (overhead) bench_overhead(size);
   if (population) bench_population(size);
+  if (research) bench_research(size);
 }

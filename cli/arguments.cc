@@ -51,6 +51,7 @@ struct Parsed {
   AccountOptions account;
   UpOptions up;
   PlanOptions plan;
+  DataOptions data;
   std::function<CommandOptions()> chosen;
 };
 
@@ -255,6 +256,55 @@ void add_plan(CLI::App& app, Parsed& parsed) {
   command->callback([&] { parsed.chosen = [&] { return options; }; });
 }
 
+void add_partition(CLI::App* command, DataOptions& options) {
+  command
+      ->add_option("--partition", options.partition,
+                   "Measure how this kind of partition would share the examples out")
+      ->check(CLI::IsMember({"iid", "dirichlet", "shards", "linear", "square", "exponential",
+                             "inner-dirichlet", "natural-id", "grouped-natural-id", "temporal"}));
+  command->add_option("--clients", options.clients, "Clients (default: 100, or the natural ids)")
+      ->transform(whole_number(1, INT64_MAX));
+  command->add_option("--seed", options.seed, "The partition's seed (default: 0)")
+      ->transform(whole_number(0, INT64_MAX));
+  command->add_option("--alpha", options.alpha, "Of Dirichlet kinds (default: 0.3)");
+  command
+      ->add_option("--examples-per-client", options.examples_per_client,
+                   "Where clients are drawn (default: 60)")
+      ->transform(whole_number(1, INT64_MAX));
+  command->add_option("--shards-per-client", options.shards_per_client, "Of shards (default: 2)")
+      ->transform(whole_number(1, INT64_MAX));
+}
+
+void add_data(CLI::App& app, Parsed& parsed) {
+  DataOptions& options = parsed.data;
+  CLI::App* above = app.add_subcommand("data", "Data sets");
+  above->require_subcommand(1);
+  CLI::App* command = add_command(*above, parsed, "inspect", "Show what a data set holds");
+  command->add_option("PATH", options.path, "A file or a folder")->required();
+  command->add_option("--split", options.split, "Which part of a folder (default: train)");
+  command->add_option("--features", options.features, "The array of features (default: x)");
+  command->add_option("--label", options.label, "The label's column, key or array");
+  command->add_option("--natural-id", options.natural_id,
+                      "The column, key or array that says whose an example is");
+  command->add_option("--ignore", options.ignored, "A column or key to leave out; may be repeated")
+      ->allow_extra_args(false);
+  command->add_flag("--by-site", options.by_site, "Images lie in SITE/CLASS/IMAGE");
+  command->add_option("--height", options.height, "Of images, in pixels (default: the first's)")
+      ->transform(whole_number(1, 32'768));
+  command->add_option("--width", options.width, "Of images, in pixels (default: the first's)")
+      ->transform(whole_number(1, 32'768));
+  command->add_option("--channels", options.channels, "Of images: 1 grey, 3 colours")
+      ->check(CLI::IsMember({"1", "3"}));
+  command->add_flag("--resize", options.resize, "Bring images to one size");
+  command->add_option("--length", options.length, "Of text: tokens in an example (default: 64)")
+      ->transform(whole_number(1, 65'536));
+  command->add_option("--owner", options.owner, "Of text: file (default), line or speaker")
+      ->check(CLI::IsMember({"file", "line", "speaker"}));
+  command->add_flag("--bytes", options.bytes, "Of text: tokens are bytes, not characters");
+  add_partition(command, options);
+  command->callback([&] { parsed.chosen = [&] { return options; }; });
+}
+
 // The arguments may be wrong before --format is reached: a script that asked for JSON gets it.
 Format requested_format(int count, const char* const* arguments) {
   for (int i = 1; i < count; ++i) {
@@ -297,6 +347,7 @@ std::variant<Invocation, EndedByArguments> parse_arguments(int count,
   add_account_commands(app, parsed);
   add_up(app, parsed);
   add_plan(app, parsed);
+  add_data(app, parsed);
   CLI::App* key = add_command(app, parsed, "key", "Print this user's public key");
   key->callback([&] { parsed.chosen = [] { return KeyOptions(); }; });
   if (count < 2) return EndedByArguments{Format::kText, kDone, app.help()};

@@ -81,10 +81,22 @@ struct PlanOptions {
   double link_mbit = 0, hub_mbit = 1000, rtt_ms = 0;
 };
 
+// umbel data inspect: what the data set's reader has to be told, and a partition to measure.
+struct DataOptions {
+  std::string path, split = "train", features, label, natural_id, owner = "file";
+  std::vector<std::string> ignored;
+  bool by_site = false, resize = false, bytes = false;
+  int64_t height = 0, width = 0, channels = 0, length = 64;
+  std::string partition;  // its kind; empty: none
+  std::optional<int64_t> clients;
+  int64_t seed = 0, examples_per_client = 60, shards_per_client = 2;
+  double alpha = 0.3;
+};
+
 using CommandOptions =
     std::variant<NewOptions, BuildOptions, RunOptions, LsOptions, RoundsOptions, LogOptions,
                  StopOptions, PullOptions, ReportOptions, LinkOptions, KeyOptions, SupernodeOptions,
-                 AccountOptions, UpOptions, DownOptions, PlanOptions>;
+                 AccountOptions, UpOptions, DownOptions, PlanOptions, DataOptions>;
 
 struct Invocation {
   Format format = Format::kText;

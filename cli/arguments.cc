@@ -51,6 +51,7 @@ struct Parsed {
   AccountOptions account;
   UpOptions up;
   PlanOptions plan;
+  DoctorOptions doctor;
   DataOptions data;
   std::function<CommandOptions()> chosen;
 };
@@ -305,6 +306,19 @@ void add_data(CLI::App& app, Parsed& parsed) {
   command->callback([&] { parsed.chosen = [&] { return options; }; });
 }
 
+void add_doctor(CLI::App& app, Parsed& parsed) {
+  DoctorOptions& options = parsed.doctor;
+  CLI::App* command = add_command(app, parsed, "doctor", "Say what is wrong, and what to try");
+  command->add_option("APP|RUN", options.subject, "An app's folder (default: .), or a run's number");
+  command->add_option("LINK", options.link, "With RUN: a link profile; none: this machine");
+  command->add_flag("--rules", options.rules, "List the rules");
+  command->add_option("--supernode-config", options.supernode_config,
+                      "A config file of umbel-supernode");
+  command->add_option("--superlink-config", options.superlink_config,
+                      "A script or systemd unit that starts umbel-superlink");
+  command->callback([&] { parsed.chosen = [&] { return options; }; });
+}
+
 // The arguments may be wrong before --format is reached: a script that asked for JSON gets it.
 Format requested_format(int count, const char* const* arguments) {
   for (int i = 1; i < count; ++i) {
@@ -347,6 +361,7 @@ std::variant<Invocation, EndedByArguments> parse_arguments(int count,
   add_account_commands(app, parsed);
   add_up(app, parsed);
   add_plan(app, parsed);
+  add_doctor(app, parsed);
   add_data(app, parsed);
   CLI::App* key = add_command(app, parsed, "key", "Print this user's public key");
   key->callback([&] { parsed.chosen = [] { return KeyOptions(); }; });

@@ -93,10 +93,16 @@ struct DataOptions {
   double alpha = 0.3;
 };
 
+// SUBJECT is an app's folder or a run's number.
+struct DoctorOptions {
+  std::string subject, link, supernode_config, superlink_config;
+  bool rules = false;
+};
+
 using CommandOptions =
     std::variant<NewOptions, BuildOptions, RunOptions, LsOptions, RoundsOptions, LogOptions,
                  StopOptions, PullOptions, ReportOptions, LinkOptions, KeyOptions, SupernodeOptions,
-                 AccountOptions, UpOptions, DownOptions, PlanOptions, DataOptions>;
+                 AccountOptions, UpOptions, DownOptions, PlanOptions, DoctorOptions, DataOptions>;
 
 struct Invocation {
   Format format = Format::kText;

@@ -101,6 +101,8 @@ void add_run(CLI::App& app, Parsed& parsed) {
       ->transform(whole_number(0, INT64_MAX));
   command->add_option("--threads", options.threads, "Worker threads; 0: every processor")
       ->transform(whole_number(0, kThreadsMax));
+  command->add_option("--population", options.population,
+                      "A file with the table [population], in place of umbel.toml's");
   command->add_flag("--stream", options.stream, "Show the app's log lines as they come");
   command->add_flag("--build,!--no-build", options.build, "Build first (default), or do not");
   command->add_flag("--report,!--no-report", options.report, "Write report.html (default) or not");

@@ -21,6 +21,7 @@ class Fields {
   Fields(const Json& object, std::string event) : object_(object), event_(std::move(event)) {}
 
   const Status& status() const { return status_; }
+  bool has(const char* name) const { return find(name) != nullptr; }
 
   void integer(const char* name, int64_t& value, int64_t least = 0, int64_t most = INT64_MAX) {
     const Json* json = find(name);
@@ -165,6 +166,13 @@ Event round_of(Fields& fields) {
   fields.metrics("evaluate", event.evaluate);
   fields.metrics("server", event.server);
   fields.text("note", event.note);
+  if (fields.has("virtual-seconds")) {
+    RoundEvent::Virtual& virtual_time = event.virtual_time.emplace();
+    fields.real("virtual-seconds", virtual_time.seconds);
+    fields.integer("wanted", virtual_time.wanted);
+    fields.integer("asked", virtual_time.asked);
+    fields.integer("available", virtual_time.available);
+  }
   return event;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,6 +43,12 @@ struct RoundEvent {
   int64_t bytes_down = 0, bytes_up = 0;
   MetricRecord train, evaluate, server;
   std::string note;
+  // In a simulation with a population.
+  struct Virtual {
+    double seconds = 0;
+    int64_t wanted = 0, asked = 0, available = 0;
+  };
+  std::optional<Virtual> virtual_time;
 };
 struct LogEvent {
   std::string side, level;

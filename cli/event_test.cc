@@ -220,5 +220,19 @@ TEST(LineSplitter, LongLinesComeInPiecesWithinTheLimit) {
   }
 }
 
+TEST(Event, ARoundInVirtualTimeSaysHowLongAndWho) {
+  const auto plain = parse_event(R"({"event":"round","round":1})");
+  ASSERT_TRUE(plain.ok());
+  EXPECT_FALSE(std::get<RoundEvent>(*plain).virtual_time);
+  const auto event = parse_event(
+      R"({"event":"round","round":1,"virtual-seconds":90.5,"wanted":100,"asked":62,"available":7})");
+  ASSERT_TRUE(event.ok()) << event.status();
+  const auto& in = std::get<RoundEvent>(*event).virtual_time;
+  ASSERT_TRUE(in);
+  EXPECT_EQ(in->seconds, 90.5);
+  EXPECT_EQ(in->asked, 62);
+  EXPECT_FALSE(parse_event(R"({"event":"round","round":1,"virtual-seconds":1,"asked":-2})").ok());
+}
+
 }  // namespace
 }  // namespace umbel::cli

@@ -9,7 +9,7 @@ namespace umbel::cli {
 
 namespace {
 
-constexpr int64_t kSchemaVersion = 3;
+constexpr int64_t kSchemaVersion = 4;
 constexpr int64_t kLogLinesSlack = 10'000;  // so that trimming is rare
 
 constexpr const char* kSchema = R"sql(
@@ -61,6 +61,18 @@ ALTER TABLE runs ADD COLUMN link_run INTEGER NOT NULL DEFAULT 0;
 PRAGMA user_version = 3;
 )sql";
 
+constexpr double kNoTime = -1;  // in virtual_seconds
+
+// What one of version 3 lacks.
+constexpr const char* kUpgradeToFour = R"sql(
+ALTER TABLE runs ADD COLUMN virtual_seconds REAL NOT NULL DEFAULT -1;
+ALTER TABLE rounds ADD COLUMN virtual_seconds REAL NOT NULL DEFAULT -1;
+ALTER TABLE rounds ADD COLUMN wanted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rounds ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rounds ADD COLUMN available INTEGER NOT NULL DEFAULT 0;
+PRAGMA user_version = 4;
+)sql";
+
 Status make_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -100,6 +112,7 @@ Status History::create_tables() {
     if (found == 0) UMBEL_RETURN_IF_ERROR(database_.execute(kSchema));
     if (found <= 1) UMBEL_RETURN_IF_ERROR(database_.execute(kUpgradeToTwo));
     if (found <= 2) UMBEL_RETURN_IF_ERROR(database_.execute(kUpgradeToThree));
+    if (found <= 3) UMBEL_RETURN_IF_ERROR(database_.execute(kUpgradeToFour));
     UMBEL_RETURN_IF_ERROR(transaction.commit());
     UMBEL_ASSIGN_OR_RETURN(found, version());
   }
@@ -170,13 +183,18 @@ Status History::save(const Run& run, const RunUpdate& update) {
 Status History::add_rounds(int64_t run, const std::vector<RoundEvent>& rounds) {
   if (rounds.empty()) return absl::OkStatus();
   Statement add = database_.prepare(
-      "INSERT OR REPLACE INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "INSERT OR REPLACE INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?)");
   for (const RoundEvent& round : rounds) {
     add.bind(run).bind(round.round).bind(round.seconds).bind(round.elapsed).bind(round.clients);
     add.bind(round.failures).bind(reasons_text(round.failure_reasons));
     add.bind(round.bytes_down).bind(round.bytes_up).bind(metrics_text(round.train));
     add.bind(metrics_text(round.evaluate)).bind(metrics_text(round.server)).bind(round.note);
     add.bind(samples_text(round.failure_samples));
+    const RoundEvent::Virtual none;
+    const RoundEvent::Virtual& in = round.virtual_time ? *round.virtual_time : none;
+    add.bind(round.virtual_time ? in.seconds : kNoTime).bind(in.wanted);
+    add.bind(in.asked).bind(in.available);
     UMBEL_RETURN_IF_ERROR(add.run());
   }
   return absl::OkStatus();
@@ -220,12 +238,13 @@ Status History::update_row(const Run& run) {
       "UPDATE runs SET status = ?, error = ?, exit_code = ?, nodes = ?, threads = ?, "
       "ended_ms = ?, seconds = ?, rounds_planned = ?, rounds = ?, clients = ?, failures = ?, "
       "failure_reasons = ?, bytes_down = ?, bytes_up = ?, metrics = ?, model_sha256 = ?, "
-      "log_lines_dropped = ?, reason = ? WHERE id = ?");
+      "log_lines_dropped = ?, reason = ?, virtual_seconds = ? WHERE id = ?");
   update.bind(run.status).bind(run.error).bind(run.exit_code).bind(run.nodes).bind(run.threads);
   update.bind(run.ended_ms).bind(run.seconds).bind(run.rounds_planned).bind(run.rounds);
   update.bind(run.clients).bind(run.failures).bind(reasons_text(run.failure_reasons));
   update.bind(run.bytes_down).bind(run.bytes_up).bind(metrics_text(run.metrics));
-  update.bind(run.model_sha256).bind(run.log_lines_dropped).bind(run.reason).bind(run.id);
+  update.bind(run.model_sha256).bind(run.log_lines_dropped).bind(run.reason);
+  update.bind(run.virtual_seconds.value_or(kNoTime)).bind(run.id);
   return update.run();
 }
 

@@ -38,6 +38,8 @@ struct Run {
   int64_t seed = 1, nodes = 0, threads = 0;
   int64_t started_ms = 0, ended_ms = 0;
   double seconds = 0;  // of the rounds, as the app measured them
+  // That the rounds so far would have taken; nothing without a population.
+  std::optional<double> virtual_seconds;
   int64_t rounds_planned = 0, rounds = 0;
   int64_t clients = 0, failures = 0;
   FailureReasons failure_reasons;

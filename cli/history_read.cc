@@ -11,7 +11,7 @@ constexpr const char* kRunColumns =
     "SELECT id, app, version, publisher, path, status, error, exit_code, seed, nodes, threads, "
     "started_ms, ended_ms, seconds, rounds_planned, rounds, clients, failures, failure_reasons, "
     "bytes_down, bytes_up, metrics, model_sha256, report, folder, machine, log_lines_dropped, "
-    "pid, start_ticks, boot, reason, link, link_run FROM runs ";
+    "pid, start_ticks, boot, reason, link, link_run, virtual_seconds FROM runs ";
 
 Run run_of(const Statement& row) {
   Run run;
@@ -43,6 +43,7 @@ Run run_of(const Statement& row) {
   run.reason = row.text(column++);
   run.link = row.text(column++);
   run.link_run = row.integer(column++);
+  if (const double seconds = row.real(column); seconds >= 0) run.virtual_seconds = seconds;
   return run;
 }
 
@@ -61,6 +62,9 @@ RoundEvent round_of(const Statement& row) {
   round.server = metrics_from_text(row.text(10));
   round.note = row.text(11);
   round.failure_samples = samples_from_text(row.text(12));
+  if (row.real(13) >= 0) {
+    round.virtual_time = {row.real(13), row.integer(14), row.integer(15), row.integer(16)};
+  }
   return round;
 }
 
@@ -116,7 +120,8 @@ Result<Run> History::run(int64_t id) {
 Result<std::vector<RoundEvent>> History::rounds(int64_t run) {
   Statement select = database_.prepare(
       "SELECT round, seconds, elapsed, clients, failures, failure_reasons, bytes_down, bytes_up, "
-      "train, evaluate, server, note, failure_samples FROM rounds WHERE run = ? ORDER BY round");
+      "train, evaluate, server, note, failure_samples, virtual_seconds, wanted, asked, available "
+      "FROM rounds WHERE run = ? ORDER BY round");
   select.bind(run);
   std::vector<RoundEvent> rounds;
   while (select.step()) rounds.push_back(round_of(select));

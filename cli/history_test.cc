@@ -237,6 +237,11 @@ TEST_F(HistoryTest, AHistoryOfVersionOneIsBroughtUpToDate) {
                               "ALTER TABLE rounds DROP COLUMN failure_samples;"
                               "ALTER TABLE runs DROP COLUMN link;"
                               "ALTER TABLE runs DROP COLUMN link_run;"
+                              "ALTER TABLE runs DROP COLUMN virtual_seconds;"
+                              "ALTER TABLE rounds DROP COLUMN virtual_seconds;"
+                              "ALTER TABLE rounds DROP COLUMN wanted;"
+                              "ALTER TABLE rounds DROP COLUMN asked;"
+                              "ALTER TABLE rounds DROP COLUMN available;"
                               "PRAGMA user_version = 1;")
                     .ok());
   }
@@ -244,8 +249,29 @@ TEST_F(HistoryTest, AHistoryOfVersionOneIsBroughtUpToDate) {
   EXPECT_EQ(history.run(1)->app, "old");
   EXPECT_EQ(history.run(1)->reason, "");
   EXPECT_TRUE(history.rounds(1)->at(0).failure_samples.empty());
+  EXPECT_FALSE(history.run(1)->virtual_seconds);
+  EXPECT_FALSE(history.rounds(1)->at(0).virtual_time);
   ASSERT_TRUE(history.save(run, {{round(2, 0.25)}, {}, {}, {}}).ok());
   EXPECT_EQ(history.rounds(1)->at(1).failure_samples.at(0).node, 4);
+}
+
+TEST_F(HistoryTest, VirtualTimeIsKeptWhereThereIsAny) {
+  History history = open();
+  StoredRun run = new_run("phones");
+  ASSERT_TRUE(history.create(run, {}).ok());
+  EXPECT_FALSE(history.run(1)->virtual_seconds);
+  RoundEvent in_virtual_time = round(2, 0.5);
+  in_virtual_time.virtual_time = RoundEvent::Virtual{90.5, 100, 62, 1234};
+  run.virtual_seconds = 90.5;
+  ASSERT_TRUE(history.save(run, {{round(1, 0.5), in_virtual_time}, {}, {}, {}}).ok());
+  EXPECT_EQ(history.run(1)->virtual_seconds, 90.5);
+  const auto rounds = history.rounds(1);
+  EXPECT_FALSE(rounds->at(0).virtual_time);
+  ASSERT_TRUE(rounds->at(1).virtual_time);
+  EXPECT_EQ(rounds->at(1).virtual_time->seconds, 90.5);
+  EXPECT_EQ(rounds->at(1).virtual_time->wanted, 100);
+  EXPECT_EQ(rounds->at(1).virtual_time->asked, 62);
+  EXPECT_EQ(rounds->at(1).virtual_time->available, 1234);
 }
 
 TEST_F(HistoryTest, AnotherFormatIsRefused) {

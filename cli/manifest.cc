@@ -1,8 +1,9 @@
 #include "manifest.h"
 
 #include <algorithm>
-#include <functional>
 
+#include "manifest_population.h"
+#include "manifest_table.h"
 #include "umbel/base/files.h"
 #include "umbel/base/text.h"
 #include "umbel/toml/toml.h"
@@ -17,71 +18,6 @@ constexpr size_t kSettingsMax = 1000;
 constexpr int64_t kThreadsMax = 1024;
 
 bool is_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
-
-// One table of the file while its keys are taken out; what is left is unknown.
-class Table {
- public:
-  Table(std::string_view file, const TomlEntry* entry, std::string name)
-      : file_(file), entry_(entry), name_(std::move(name)) {}
-
-  Status wrong(const TomlEntry& entry, std::string_view why) const {
-    return invalid_argument("{}:{}: [{}] {}: {}", file_, entry.line, name_, escaped(entry.key),
-                            why);
-  }
-  const TomlEntry* take(std::string_view key) {
-    known_.emplace_back(key);
-    if (entry_ == nullptr) return nullptr;
-    for (const TomlEntry& child : entry_->children) {
-      if (child.key == key) return &child;
-    }
-    return nullptr;
-  }
-  Status take_text(std::string_view key, std::string& text) {
-    const TomlEntry* entry = take(key);
-    if (entry == nullptr) return absl::OkStatus();
-    const auto* value = entry->value ? std::get_if<std::string>(&entry->value->base()) : nullptr;
-    if (value == nullptr) return wrong(*entry, "expected text, got " + entry->kind);
-    text = *value;
-    return absl::OkStatus();
-  }
-  Status take_integer(std::string_view key, int64_t least, int64_t most, int64_t& integer) {
-    const TomlEntry* entry = take(key);
-    if (entry == nullptr) return absl::OkStatus();
-    const auto* value = entry->value ? std::get_if<int64_t>(&entry->value->base()) : nullptr;
-    if (value == nullptr) return wrong(*entry, "expected an integer, got " + entry->kind);
-    if (*value < least || *value > most) {
-      return wrong(*entry, fmt::format("expected {} to {}, got {}", least, most, *value));
-    }
-    integer = *value;
-    return absl::OkStatus();
-  }
-  // A text that has to be there and to pass `check`.
-  Status take_checked(std::string_view key, std::string& text,
-                      const std::function<Status(const std::string&)>& check) {
-    UMBEL_RETURN_IF_ERROR(take_text(key, text));
-    const TomlEntry* entry = take(key);
-    if (entry == nullptr) {
-      return invalid_argument("{}:{}: [{}] {}: missing", file_, entry_ ? entry_->line : 1, name_,
-                              key);
-    }
-    if (const Status status = check(text); !status.ok()) return wrong(*entry, message_of(status));
-    return absl::OkStatus();
-  }
-  Status require_no_others() const {
-    if (entry_ == nullptr) return absl::OkStatus();
-    for (const TomlEntry& child : entry_->children) {
-      if (std::find(known_.begin(), known_.end(), child.key) != known_.end()) continue;
-      return wrong(child, "unknown key" + did_you_mean(child.key, known_));
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  std::string_view file_;
-  const TomlEntry* entry_;
-  std::string name_;
-  std::vector<std::string> known_;
-};
 
 // Numbers with dots, then what a pre-release may have: 1.2.3, 0.1.0-rc.1.
 Status check_version(const std::string& version) {
@@ -189,8 +125,8 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view file) {
     return invalid_argument("{}: longer than the limit of {} bytes", file, kManifestBytesMax);
   }
   UMBEL_ASSIGN_OR_RETURN(const std::vector<TomlEntry> entries, parse_toml(text, file));
-  const std::vector<std::string> known = {"app", "entry", "config", "simulation"};
-  const TomlEntry* tables[4] = {};
+  const std::vector<std::string> known = {"app", "entry", "config", "simulation", "population"};
+  const TomlEntry* tables[5] = {};
   for (const TomlEntry& entry : entries) {
     const auto at = std::find(known.begin(), known.end(), entry.key);
     if (at == known.end()) {
@@ -215,6 +151,9 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view file) {
     UMBEL_RETURN_IF_ERROR(read_config(config, file, *tables[2], manifest));
   }
   UMBEL_RETURN_IF_ERROR(read_simulation(simulation, manifest));
+  if (tables[4] != nullptr) {
+    UMBEL_ASSIGN_OR_RETURN(manifest.population, population_of(*tables[4], file));
+  }
   return manifest;
 }
 

@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "umbel/population/population_options.h"
 #include "umbel/record/record.h"
 
 namespace umbel::cli {
@@ -23,6 +25,7 @@ struct Manifest {
   std::string cmake = ".";  // the folder of CMakeLists.txt, relative to the app
   std::vector<Setting> config;
   int64_t nodes = 100, seed = 1, threads = 0;
+  std::optional<PopulationOptions> population;  // a trace's path is as it was written
 };
 
 // Checks a manifest's text.  INVALID_ARGUMENT is `umbel.toml:7: [simulation] nodez: unknown key;

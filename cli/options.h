@@ -18,7 +18,7 @@ struct BuildOptions {
   std::string app = ".";
 };
 struct RunOptions {
-  std::string app = ".", link;
+  std::string app = ".", link, population;
   std::vector<std::string> run_config;
   std::optional<int64_t> nodes, seed, threads;
   bool stream = false, build = true, report = true, curve = false, pull = true, detach = false;

@@ -53,6 +53,9 @@ std::string round_line(const Run& run, const RoundEvent& round) {
     text += fmt::format(" {} clients/s", count_text(static_cast<int64_t>(std::min(rate, 1e15))));
   }
   text += " " + seconds_text(round.seconds);
+  if (round.virtual_time) {
+    text += fmt::format(" ({} virtual)", seconds_text(round.virtual_time->seconds));
+  }
   if (!round.note.empty()) text += " " + terminal_safe(round.note);
   return text;
 }

@@ -66,6 +66,9 @@ void RunRecorder::on_round(const RoundEvent& round) {
   run_.seconds = std::max(round.elapsed, run_.seconds);
   run_.clients = sum_of(run_.clients, round.clients);
   run_.failures = sum_of(run_.failures, round.failures);
+  if (round.virtual_time) {
+    run_.virtual_seconds = run_.virtual_seconds.value_or(0) + round.virtual_time->seconds;
+  }
   add_reasons(run_.failure_reasons, round.failure_reasons);
   run_.bytes_down = sum_of(run_.bytes_down, round.bytes_down);
   run_.bytes_up = sum_of(run_.bytes_up, round.bytes_up);
@@ -83,6 +86,7 @@ void RunRecorder::keep_for_curve(const RoundEvent& round) {
   RoundEvent& kept = curve_rounds_.emplace_back();
   kept.round = round.round;
   kept.seconds = round.seconds;
+  kept.virtual_time = round.virtual_time;
   for (const char* name : {"accuracy", "loss"}) {
     if (const auto value = best_metric(round, name)) kept.server.set(name, *value);
   }

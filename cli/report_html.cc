@@ -6,6 +6,7 @@
 
 #include "lenses.h"
 #include "progress.h"
+#include "report_population.h"
 #include "report_rounds.h"
 #include "report_skew.h"
 #include "report_source.h"
@@ -41,7 +42,7 @@ std::vector<std::string> metric_names(const std::vector<RoundEvent>& rounds) {
     if (found.erase(first) != 0) names.emplace_back(first);
   }
   for (const std::string& name : found) {
-    if (name != "num-examples") names.push_back(name);
+    if (name != "num-examples" && !is_group_metric(name)) names.push_back(name);
   }
   if (names.size() > kMetricChartsMax) names.resize(kMetricChartsMax);
   return names;
@@ -273,6 +274,7 @@ std::string report_html(const ReportData& data) {
       "\n<style>{}</style>\n</head>\n<body>\n<main>\n",
       html_escaped(run.app), run.id, kReportStyle);
   page += head(data) + "<h2>Curves</h2>\n" + curves(data.rounds);
+  page += groups_section(data.rounds) + population_section(data.run, data.rounds);
   for (const RecordEvent& record : data.records) {
     if (record.name == "data-skew") page += skew_section(record.metrics);
   }

@@ -48,6 +48,14 @@ std::vector<Column> columns_of(const std::vector<RoundEvent>& rounds) {
   columns.push_back({"down", [](const RoundEvent& round) { return bytes_text(round.bytes_down); }});
   columns.push_back({"up", [](const RoundEvent& round) { return bytes_text(round.bytes_up); }});
   columns.push_back({"time", [](const RoundEvent& round) { return seconds_text(round.seconds); }});
+  columns.push_back({"virtual time", [](const RoundEvent& round) {
+                       const auto& in = round.virtual_time;
+                       return in ? seconds_text(in->seconds) : std::string();
+                     }});
+  columns.push_back({"asked", [](const RoundEvent& round) {
+                       const auto& in = round.virtual_time;
+                       return in ? count_text(in->asked) : std::string();
+                     }});
   columns.push_back({kNote, note_of});
   std::erase_if(columns, [&](const Column& column) {
     return std::all_of(rounds.begin(), rounds.end(),

@@ -28,7 +28,23 @@ std::vector<std::string> names_of(const std::vector<Round>& rounds) {
   return names;
 }
 
+bool in_virtual_time(const std::vector<Round>& rounds) {
+  return std::any_of(rounds.begin(), rounds.end(),
+                     [](const Round& round) { return round.event.virtual_time.has_value(); });
+}
+
+// ASKED is who was there, of those whom the sampler would have it.
+Row virtual_cells(const RoundEvent& event) {
+  if (!event.virtual_time) return {"-", "-", "-"};
+  const RoundEvent::Virtual& in = *event.virtual_time;
+  const std::string asked =
+      in.asked == in.wanted ? count_text(in.asked)
+                            : fmt::format("{} of {}", count_text(in.asked), count_text(in.wanted));
+  return {seconds_text(in.seconds), asked, count_text(in.available)};
+}
+
 std::string table(const std::vector<Round>& rounds) {
+  const bool virtual_time = in_virtual_time(rounds);
   std::vector<std::string> names = names_of(rounds);
   std::erase_if(names, [&](const std::string& name) {
     return std::all_of(rounds.begin(), rounds.end(), [&](const Round& round) {
@@ -36,11 +52,15 @@ std::string table(const std::vector<Round>& rounds) {
     });
   });
   std::vector<Row> rows = {{"ROUND", "TIME", "CLIENTS", "FAILED", "DOWN", "UP"}};
+  if (virtual_time) rows.front().insert(rows.front().end(), {"VIRTUAL", "ASKED", "THERE"});
   for (const std::string& name : names) rows.front().push_back(terminal_safe(name));
   for (const auto& [event, metrics] : rounds) {
     Row& row = rows.emplace_back(Row{std::to_string(event.round), seconds_text(event.seconds),
                                      count_text(event.clients), count_text(event.failures),
                                      bytes_text(event.bytes_down), bytes_text(event.bytes_up)});
+    if (virtual_time) {
+      for (std::string& cell : virtual_cells(event)) row.push_back(std::move(cell));
+    }
     for (const std::string& name : names) {
       const MetricValue* value = metrics.find(name);
       row.push_back(value == nullptr ? "-" : metric_text(*value));
@@ -68,10 +88,17 @@ std::string csv_value(const MetricValue* value) {
 std::string csv(const std::vector<Round>& rounds) {
   const std::vector<std::string> names = names_of(rounds);
   std::string text = "round,seconds,clients,failures,bytes-down,bytes-up";
+  const bool virtual_time = in_virtual_time(rounds);
+  if (virtual_time) text += ",virtual-seconds,wanted,asked,available";
   for (const std::string& name : names) text += "," + csv_field(name);
   for (const auto& [event, metrics] : rounds) {
     text += fmt::format("\n{},{},{},{},{},{}", event.round, event.seconds, event.clients,
                         event.failures, event.bytes_down, event.bytes_up);
+    if (const auto& in = event.virtual_time) {
+      text += fmt::format(",{},{},{},{}", in->seconds, in->wanted, in->asked, in->available);
+    } else if (virtual_time) {
+      text += ",,,,";
+    }
     for (const std::string& name : names) text += "," + csv_value(metrics.find(name));
   }
   return text;
@@ -90,6 +117,12 @@ Json json_of_rounds(const std::vector<Round>& rounds) {
                     {"bytes-up", event.bytes_up},
                     {"metrics", json_of(metrics)},
                     {"note", event.note}});
+    if (const auto& in = event.virtual_time) {
+      list.back()["virtual-seconds"] = in->seconds;
+      list.back()["wanted"] = in->wanted;
+      list.back()["asked"] = in->asked;
+      list.back()["available"] = in->available;
+    }
   }
   return list;
 }

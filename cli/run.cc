@@ -62,7 +62,7 @@ class RunCommand {
  private:
   Result<AppOutcome> start(const PreparedRun& prepared, RunRecorder& recorder) {
     const fs::path spec = fs::path(run_.folder) / "spec.json";
-    UMBEL_RETURN_IF_ERROR(write_file_atomic(spec, spec_json(run_, prepared.manifest.config)));
+    UMBEL_RETURN_IF_ERROR(write_file_atomic(spec, spec_json(run_, prepared.manifest.config, prepared.manifest.population)));
     ChildCommand command;
     command.arguments = {prepared.program.string(), "--umbel-run", spec.string()};
     command.folder = prepared.app;

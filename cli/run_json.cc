@@ -18,6 +18,7 @@ Json json_of(const Run& run) {
           {"rounds", run.rounds},
           {"rounds-planned", run.rounds_planned},
           {"seconds", run.seconds},
+          {"virtual-seconds", run.virtual_seconds ? Json(*run.virtual_seconds) : Json(nullptr)},
           {"clients", run.clients},
           {"failures", run.failures},
           {"failure-reasons", json_of(run.failure_reasons)},
@@ -45,19 +46,58 @@ Json json_of(const std::vector<Setting>& settings) {
   return config;
 }
 
-std::string spec_json(const Run& run, const std::vector<Setting>& settings) {
+namespace {
+
+Json json_of(const Attribute& attribute) {
+  Json shares = Json::array();
+  for (size_t i = 0; i != attribute.categories.size(); ++i) {
+    shares.push_back({{"category", attribute.categories[i]}, {"share", attribute.shares[i]}});
+  }
+  return {{"name", attribute.name}, {"categories", shares}};
+}
+
+Json json_of(const PopulationOptions& options) {
+  Json attributes = Json::array();
+  for (const Attribute& attribute : options.attributes) attributes.push_back(json_of(attribute));
+  return {{"availability", name_of(options.availability)},
+          {"available-share", options.available_share},
+          {"session-hours", options.session_hours},
+          {"day-from", options.day_from},
+          {"day-hours", options.day_hours},
+          {"day-jitter-hours", options.day_jitter_hours},
+          {"time-zones", options.time_zones},
+          {"start-hour", options.start_hour},
+          {"trace", options.trace},
+          {"trace-end", name_of(options.trace_end)},
+          {"trace-reuse", options.trace_reuse},
+          {"speed-spread", options.speed_spread},
+          {"down-mbits", options.down_mbits},
+          {"up-mbits", options.up_mbits},
+          {"bandwidth-spread", options.bandwidth_spread},
+          {"latency-seconds", options.latency_seconds},
+          {"latency-spread", options.latency_spread},
+          {"seconds-per-example", options.seconds_per_example},
+          {"dropout", options.dropout},
+          {"attributes", attributes}};
+}
+
+}  // namespace
+
+std::string spec_json(const Run& run, const std::vector<Setting>& settings,
+                      const std::optional<PopulationOptions>& population) {
   const Json app = {{"name", run.app},
                     {"version", run.version},
                     {"publisher", run.publisher},
                     {"path", run.path}};
-  const Json spec = {{"version", 1},
-                     {"run-id", run.id},
-                     {"seed", run.seed},
-                     {"nodes", run.nodes},
-                     {"threads", run.threads},
-                     {"output", run.folder},
-                     {"app", app},
-                     {"run-config", json_of(settings)}};
+  Json spec = {{"version", 1},
+               {"run-id", run.id},
+               {"seed", run.seed},
+               {"nodes", run.nodes},
+               {"threads", run.threads},
+               {"output", run.folder},
+               {"app", app},
+               {"run-config", json_of(settings)}};
+  if (population) spec["population"] = json_of(*population);
   return text_of(spec) + "\n";
 }
 

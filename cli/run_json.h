@@ -12,6 +12,7 @@ Json json_of(const Run& run);
 Json json_of(const std::vector<Setting>& settings);
 
 // spec.json: what an app process is told (docs/app-process.md).
-std::string spec_json(const Run& run, const std::vector<Setting>& settings);
+std::string spec_json(const Run& run, const std::vector<Setting>& settings,
+                      const std::optional<PopulationOptions>& population);
 
 }  // namespace umbel::cli

@@ -22,6 +22,10 @@ std::string figures(const Run& run) {
                                    seconds_text(run.seconds));
   if (!run.reason.empty()) rounds += ": " + terminal_safe(run.reason);
   std::string text = line("rounds", rounds);
+  if (run.virtual_seconds) {
+    text += line("deployed", fmt::format("a deployment like this would have taken {}",
+                                         seconds_text(*run.virtual_seconds)));
+  }
   std::string metrics;
   for (const auto& [name, ignored] : run.metrics) {
     if (!find_real(run.metrics, name) || is_repeated(run.metrics, name)) continue;

@@ -48,7 +48,7 @@ bool all_have_as_many(const MetricRecord& skew) {
 std::string share_between(const MetricRecord& skew, std::string_view name, std::string_view what) {
   const auto share = find_real(skew, name);
   if (!share || !std::isfinite(*share)) return "";
-  return fmt::format("Of {} <b>{:.3g} %</b> lies between clients (0: alike). ", what,
+  return fmt::format("Of {} <b>{:.3g} %</b> lies between clients (0 %: alike). ", what,
                      100 * std::clamp(*share, 0.0, 1.0));
 }
 
@@ -78,9 +78,10 @@ std::string words(const MetricRecord& skew) {
                    "</b> nats of entropy on average. ", false);
   text += share_between(skew, "feature-skew", "a feature's variance");
   const auto column = find_real(skew, "feature-skew-max-column");
-  if (column && *column > 0) {
-    text += sentence(skew, "feature-skew-max",
-                     "In column " + count_of(*column) + " the share is <b>", "</b>. ", false);
+  const auto most = find_real(skew, "feature-skew-max");
+  if (column && most && std::isfinite(*most) && most != find_real(skew, "feature-skew")) {
+    text += fmt::format("It is the most in column {}: <b>{:.3g} %</b>. ", count_of(*column),
+                        100 * std::clamp(*most, 0.0, 1.0));
   }
   text += share_between(skew, "time-skew", "the variance of the examples' places in time");
   return text + "</p>\n";

@@ -57,7 +57,7 @@ TEST(ReportSkew, FeaturesAndTimeAreSentencesWhereTheyWereMeasured) {
                                          {"feature-skew-max-column", 17},
                                          {"time-skew", -0.001}});
   EXPECT_THAT(page, HasSubstr("Of a feature's variance <b>12.3 %</b> lies between clients"));
-  EXPECT_THAT(page, HasSubstr("In column 17 the share is <b>0.5</b>"));
+  EXPECT_THAT(page, HasSubstr("It is the most in column 17: <b>50 %</b>"));
   EXPECT_THAT(page, HasSubstr("places in time <b>0 %</b>"));
   EXPECT_THAT(skew_section({{"feature-skew", NAN}}), Not(HasSubstr("variance")));
 }

@@ -2,7 +2,7 @@
 
 #include <umbel/umbel.h>
 
-#include <Eigen/Dense>
+#include <Eigen/Core>
 #include <cmath>
 #include <cstdint>
 #include <string>

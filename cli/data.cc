@@ -36,7 +36,11 @@ Result<data::Skew> skew_of(const data::Dataset& dataset, const data::Summary& su
       static_cast<uint64_t>(options.clients.value_or(natural ? summary.owners : kClients));
   partition.alpha = options.alpha;
   partition.seed = static_cast<uint64_t>(options.seed);
-  partition.examples_per_client = static_cast<uint64_t>(options.examples_per_client);
+  // The default is for data sets of some size; a smaller one has only so many.
+  const int64_t each = options.examples_per_client;
+  const bool is_default = each == DataOptions().examples_per_client;
+  partition.examples_per_client =
+      static_cast<uint64_t>(is_default ? std::min(each, dataset.size()) : each);
   partition.shards_per_client = static_cast<uint64_t>(options.shards_per_client);
   if (summary.owners == 0 && options.partition.ends_with("natural-id")) {
     return invalid_argument(

@@ -1,5 +1,6 @@
 #include "umbel/data/array_dataset.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -106,6 +107,29 @@ TEST_F(ArrayFiles, NpzAndSafetensorsGiveTheSame) {
   const Status status = load_npz(folder_ / "d.npz", {.labels = "z"}).status();
   EXPECT_TRUE(absl::IsNotFound(status));
   EXPECT_THAT(message_of(status), HasSubstr((folder_ / "d.npz").string()));
+}
+
+TEST_F(ArrayFiles, MoreThanFourGigabytesAreMapped) {
+  constexpr uint64_t kEach = uint64_t{5} << 30;  // of two examples; the file has holes
+  const std::string header =
+      fmt::format(R"({{"y":{{"dtype":"U8","shape":[2],"data_offsets":[0,2]}},)"
+                  R"("x":{{"dtype":"U8","shape":[2,{0}],"data_offsets":[2,{1}]}}}})",
+                  kEach / 2, 2 + kEach);
+  std::string start(8, '\0');
+  start[0] = static_cast<char>(header.size());
+  start[1] = static_cast<char>(header.size() >> 8);
+  const std::filesystem::path path =
+      write("large.safetensors", start + header + std::string("\1\0", 2));
+  const uint64_t bytes = start.size() + header.size() + 2 + kEach;
+  std::filesystem::resize_file(path, bytes);
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(bytes - 1));
+  file.put('\7');
+  file.close();
+  const Dataset dataset = safetensors(path);
+  EXPECT_EQ(dataset.feature_size(), static_cast<int64_t>(kEach / 2));
+  EXPECT_THAT(dataset.labels.view<int32_t>(), ElementsAre(1, 0));
+  EXPECT_EQ(dataset.features.view<uint8_t>()[kEach - 1], 7);
 }
 
 }  // namespace

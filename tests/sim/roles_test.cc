@@ -334,6 +334,42 @@ TEST_F(RolesSim, LowRankFactorsTravelAndTheirBaseDoesNot) {
             20 * (bytes_of(factors) + std::string("metricsnum-examples").size() + 8));
 }
 
+TEST_F(RolesSim, NarrowClientsTrainAndMoveWhatTheyHave) {  // HeteroFL
+  const ArrayRecord model{{"w", Array::zeros(DType::kFloat32, {4, 4})},
+                          {"b", Array::zeros(DType::kFloat32, {1})}};
+  const Roles roles{{"w", Role::kSlice}};
+  app.model({.initial = [=](const Context&) { return model; }, .roles = roles});
+  app.train([](const Message& message, Context& context) {
+    ArrayRecord arrays = message.arrays();
+    const int64_t extent = context.partition_id() % 2 == 0 ? 4 : 2;
+    EXPECT_EQ(arrays["w"].shape(), (Shape{extent, extent}));
+    EXPECT_EQ(message.config().real("slice-width"), static_cast<double>(extent) / 4);
+    const float by = extent == 4 ? 1 : 3;
+    for (float& x : arrays["w"].mutable_view<float>()) x += by;
+    arrays["b"].mutable_view<float>()[0] += by;
+    return message.reply(std::move(arrays), {{"num-examples", 1}, {"by", by}});
+  });
+  const auto width = [](uint64_t client) { return client % 2 == 0 ? 1.0 : 0.5; };
+  for (const PayloadMode mode :
+       {PayloadMode::kWeights, PayloadMode::kDelta, PayloadMode::kGradient}) {
+    const RoundsOptions options{
+        .rounds = 2, .roles = roles, .payload = {.mode = mode}, .width = width};
+    const RoundsResult result = go(model, options);
+    const auto w = result.arrays["w"].view<float>();
+    for (size_t i = 0; i != 16; ++i) {
+      const bool everybodys = i / 4 < 2 && i % 4 < 2;
+      EXPECT_EQ(w[i], everybodys ? 4 : 2) << name_of(mode) << ", element " << i;
+    }
+    EXPECT_EQ(result.arrays["b"].view<float>()[0], 4);
+    EXPECT_EQ(result.metrics.real("train-by"), 2);
+    EXPECT_EQ(result.metrics.integer("train-num-examples"), 20);
+    EXPECT_EQ(result.history[0].clients, 20u);
+  }
+  EXPECT_THROW(go(model, {.rounds = 1, .roles = roles}), Error) << "nobody says how wide";
+  const auto none = [](uint64_t) { return 0.0; };
+  EXPECT_THROW(go(model, {.rounds = 1, .roles = roles, .width = none}), Error);
+}
+
 TEST_F(RolesSim, AClientThatHoldsSomethingPrivateRefusesAServerThatSendsIt) {
   app.model({.initial = [](const Context&) { return Net::initial(1); },
              .roles = Roles{{"head.*", Role::kPrivate}}});

@@ -8,6 +8,7 @@
 #include "umbel/app/model_reply.h"
 #include "umbel/base/text.h"
 #include "umbel/strategy/payload.h"
+#include "umbel/strategy/slices.h"
 
 namespace umbel {
 
@@ -93,11 +94,22 @@ std::shared_ptr<const ClientModel::Prepared> ClientModel::prepared(const Context
 
 namespace {
 
+double width_of(const RecordDict& content) {
+  const auto* config = first_of<ConfigRecord>(content);
+  const double width =
+      config && config->contains(kSliceWidthKey) ? config->real(kSliceWidthKey) : 1;
+  or_throw(require_width(width));
+  return width;
+}
+
 // Puts the whole model together for one message.
 class Assembly {
  public:
-  Assembly(const ModelOptions& options, const Context& context, const ArrayRecord& came)
-      : options_(options), context_(context), came_(came) {}
+  Assembly(const ModelOptions& options, const Context& context, const RecordDict& content)
+      : options_(options),
+        context_(context),
+        came_(*first_of<ArrayRecord>(content)),
+        width_(width_of(content)) {}
 
   ArrayRecord whole(const Layout& layout, const ArrayRecord& frozen) {
     ArrayRecord model;
@@ -126,20 +138,23 @@ class Assembly {
     if (!array && role == Role::kFrozen) return frozen[spec.name];
     if (!array) array = kept(context_, kReceivedStateKey).find(spec.name);
     if (!array) return initial()[spec.name];
-    if (array->dtype() == spec.dtype && array->shape() == spec.shape) return *array;
+    const bool fits = role == Role::kSlice ? is_leading_block(array->shape(), spec.shape)
+                                           : array->shape() == spec.shape;
+    if (array->dtype() == spec.dtype && fits) return *array;
     throw Error(invalid_argument("the server sends \"{}\" as {}, this client's model has {}{}",
                                  escaped(spec.name), array->describe(), name_of(spec.dtype),
                                  to_string(spec.shape)));
   }
 
   const ArrayRecord& initial() {
-    if (!initial_) initial_ = options_.initial(context_);
+    if (!initial_) initial_ = narrowed(options_.initial(context_), options_.roles, width_);
     return *initial_;
   }
 
   const ModelOptions& options_;
   const Context& context_;
   const ArrayRecord& came_;
+  double width_;  // of slices
   std::optional<ArrayRecord> initial_;
 };
 
@@ -193,7 +208,8 @@ Message ClientModel::handle(const Message& message, Context& context, const Acti
   ArrayRecord whole = *came;
   if (known->layout) {
     require_frozen(known->frozen, known->frozen_sha256, *came, message.content());
-    whole = Assembly(known->options, context, *came).whole(*known->layout, known->frozen);
+    whole =
+        Assembly(known->options, context, message.content()).whole(*known->layout, known->frozen);
   }
   const Message inner(message.metadata(), with_arrays(message.content(), whole));
   const Message reply = action(inner, context);

@@ -133,7 +133,7 @@ class Loop {
     report.round = rounds.round();
     while (const auto ask = next(rounds, report)) {
       const bool train = ask->kind == Ask::Kind::kTrain;
-      const aggregate::FoldResult fold = send(*ask, rounds);
+      const aggregate::FoldResult fold = send(*ask, rounds, report);
       note(fold, *ask, report);
       Folded folded{fold.arrays, fold.metrics, fold.replies, fold.failure_count()};
       if (train) {
@@ -159,12 +159,19 @@ class Loop {
     if (*reason) result_.stopped_because = **reason;
   }
 
-  aggregate::FoldResult send(const Ask& ask, const Rounds& rounds) {
+  aggregate::FoldResult send(const Ask& ask, const Rounds& rounds, RoundReport& report) {
     const bool train = ask.kind == Ask::Kind::kTrain;
     Broadcast broadcast{train ? "train" : "evaluate", ask.round, ask.clients, ask.content,
                         rounds.strategy().wrap_up};
     if (!options_.action.empty()) broadcast.type += "." + options_.action;
     const AggregationPlan plan{ask.reply_layout, rounds.strategy().fold};
+    if (options_.width) {
+      SlicedFold sliced = fold_by_width(grid_, broadcast, plan, rounds.strategy().deadline,
+                                        rounds.exchange(), options_.width);
+      report.bytes_down += sliced.bytes_down;
+      return std::move(sliced.fold);
+    }
+    report.bytes_down += ask.content->byte_size() * ask.clients.size();
     if (options_.groups && !train) {
       return evaluate_groups(grid_, broadcast, plan, rounds.strategy().deadline, *options_.groups);
     }
@@ -172,7 +179,6 @@ class Loop {
   }
 
   void note(const aggregate::FoldResult& fold, const Ask& ask, RoundReport& report) {
-    report.bytes_down += ask.content->byte_size() * ask.clients.size();
     report.bytes_up += fold.reply_bytes;
     report.failures += fold.failure_count();
     for (const auto& [code, count] : fold.failures) {
@@ -239,6 +245,10 @@ RoundsResult run_rounds(Grid& grid, const Context& context, const Strategy& stra
                         ArrayRecord initial, const RoundsOptions& options) {
   const uint64_t before = context.runtime().last_round();
   if (options.rounds == 0) throw Error(invalid_argument("rounds is 0, expected at least 1"));
+  or_throw(require_widths(options.roles, options.width));
+  if (options.width && options.groups) {
+    throw Error(invalid_argument("groups and slices together are not in this version"));
+  }
   // The mean of the model alone: what it refuses could never be trained.
   Serial serial;
   const aggregate::Addend model{&initial, 1};

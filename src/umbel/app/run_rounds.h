@@ -9,6 +9,7 @@
 #include "umbel/app/context.h"
 #include "umbel/app/grid.h"
 #include "umbel/app/groups.h"
+#include "umbel/app/sliced_rounds.h"
 #include "umbel/strategy/rounds.h"
 
 namespace umbel {
@@ -28,6 +29,8 @@ struct RoundsOptions {
   // Clients hold to the same roles by ClientApp::model().
   Roles roles = {};
   Payload payload = {};
+  // With tensors of the role slice: how wide each client's model is (strategy/slices.h).
+  ClientWidth width = {};
   // Federated evaluation's metrics for each category of an attribute as well: "accuracy@women".
   std::optional<Groups> groups = {};
 };

@@ -46,12 +46,20 @@ Result<Roles::Rule> parse_rule(std::string_view text) {
                             escaped(text));
   }
   const std::string_view name = trimmed(text.substr(equals + 1));
+  if (name.starts_with("slice:")) {
+    const std::string_view axis = name.substr(6);
+    if (axis.size() != 1 || axis[0] < '0' || axis[0] > '9') {
+      return invalid_argument("roles: \"{}\": axis \"{}\", expected slice:0 to slice:9",
+                              escaped(text), escaped(axis));
+    }
+    return Roles::Rule{std::string(pattern), Role::kSlice, {axis[0] - '0'}};
+  }
   const std::optional<Role> role = role_named(name);
   if (!role) {
     return invalid_argument("roles: \"{}\": there is no role \"{}\"; there are: {}", escaped(text),
                             escaped(name), role_names());
   }
-  return Roles::Rule{std::string(pattern), *role};
+  return Roles::Rule{std::string(pattern), *role, {}};
 }
 
 Status parse_into(std::vector<Roles::Rule>& rules, std::string_view text) {
@@ -81,6 +89,10 @@ Status require_type(const std::string& name, const Array& array, Role role) {
   if (role == Role::kCounter && !is_integer(array.dtype())) {
     return invalid_argument("tensor \"{}\": a counter is of integers, this is {}", escaped(name),
                             array.describe());
+  }
+  if (role == Role::kSlice && (!is_floating(array.dtype()) || array.shape().empty())) {
+    return invalid_argument("tensor \"{}\": a slice is of real numbers along an axis, this is {}",
+                            escaped(name), array.describe());
   }
   const bool real = role == Role::kStatistic || role == Role::kLowRank;
   if (real && !is_floating(array.dtype()) && !is_complex(array.dtype())) {
@@ -156,15 +168,28 @@ std::string Roles::text() const {
   std::string text;
   for (const Rule& rule : rules_) {
     text += fmt::format("{}{}={}", text.empty() ? "" : ", ", rule.pattern, name_of(rule.role));
+    if (rule.axes.size() == 1) text += fmt::format(":{}", rule.axes[0]);
   }
   return text;
 }
 
-Role Roles::of(std::string_view name) const {
+const Roles::Rule* Roles::rule_of(std::string_view name) const {
   for (size_t i = rules_.size(); i != 0; --i) {
-    if (name_matches(rules_[i - 1].pattern, name)) return rules_[i - 1].role;
+    if (name_matches(rules_[i - 1].pattern, name)) return &rules_[i - 1];
   }
-  return Role::kShared;
+  return nullptr;
+}
+
+Role Roles::of(std::string_view name) const {
+  const Rule* rule = rule_of(name);
+  return rule ? rule->role : Role::kShared;
+}
+
+std::vector<int> Roles::cut_axes(std::string_view name, size_t rank) const {
+  const Rule* rule = rule_of(name);
+  if (!rule || rule->role != Role::kSlice) return {};
+  if (!rule->axes.empty()) return rule->axes;
+  return rank < 2 ? std::vector<int>(rank, 0) : std::vector<int>{0, 1};
 }
 
 bool Roles::any(Role role) const {
@@ -185,8 +210,14 @@ Status Roles::validate(const ArrayRecord& model) const {
                               name_of(rule.role), escaped(rule.pattern), some_names(model));
     }
   }
-  for (const auto& [name, array] : model)
+  for (const auto& [name, array] : model) {
     UMBEL_RETURN_IF_ERROR(require_type(name, array, of(name)));
+    for (const int axis : cut_axes(name, array.shape().size())) {
+      if (axis >= 0 && static_cast<size_t>(axis) < array.shape().size()) continue;
+      return invalid_argument("role slice: tensor \"{}\" is {}: it has no axis {}", escaped(name),
+                              array.describe(), axis);
+    }
+  }
   return absl::OkStatus();
 }
 

@@ -19,7 +19,7 @@ enum class Role : uint8_t {
   kCounter,    // the same for integers, rounded: how many batches were seen
   kFrozen,     // never changes, and so does not travel: every side makes it
   kLowRank,    // a factor of a low-rank update (LoRA): as kShared
-  kSlice,      // clients train the leading block that fits them (HeteroFL)
+  kSlice,      // a client trains the leading block that suits its width (strategy/slices.h)
 };
 std::string_view name_of(Role role);  // "low-rank"
 std::optional<Role> role_named(std::string_view name);
@@ -39,6 +39,8 @@ class Roles {
   struct Rule {
     std::string pattern;
     Role role = Role::kShared;
+    // Of a slice: the axes that are cut; empty: the first two, which are outputs and inputs.
+    std::vector<int> axes = {};
     friend bool operator==(const Rule&, const Rule&) = default;
   };
   static constexpr size_t kRulesMax = 1'000;
@@ -47,8 +49,9 @@ class Roles {
   Roles(std::initializer_list<Rule> rules) : rules_(rules) {}
   explicit Roles(std::vector<Rule> rules) : rules_(std::move(rules)) {}
 
-  // "head.*=private, *.running_mean=statistic"; "" has no rules.  INVALID_ARGUMENT that names the
-  // part for a missing =, an empty pattern, an unknown role, or more than kRulesMax rules.
+  // "head.*=private, *.running_mean=statistic, first.weight=slice:0"; "" has no rules.
+  // INVALID_ARGUMENT that names the part for a missing =, an empty pattern, an unknown role or
+  // axis, or more than kRulesMax rules.
   static Result<Roles> parse(std::string_view text);
   // A setting that is such a text, or a list of them.
   static Result<Roles> from_config(const ConfigValue& value);
@@ -57,17 +60,22 @@ class Roles {
   const std::vector<Rule>& rules() const { return rules_; }
   bool empty() const { return rules_.empty(); }
   Role of(std::string_view name) const;
+  // The axes along which a tensor of so many is cut: none if it is no slice.
+  std::vector<int> cut_axes(std::string_view name, size_t rank) const;
   bool any(Role role) const;  // of the rules
   // The rules of all other roles: for a server whose model has no such tensors (any more).
   Roles without(Role role) const;
 
   // INVALID_ARGUMENT that names rule, tensor and the names there are: for a pattern that matches no
-  // tensor, a counter that is no integer, a statistic or low-rank factor that is no real number.
+  // tensor, a counter that is no integer, a statistic or low-rank factor that is no real number, a
+  // slice that is no real tensor or lacks an axis.
   Status validate(const ArrayRecord& model) const;
 
   friend bool operator==(const Roles&, const Roles&) = default;
 
  private:
+  const Rule* rule_of(std::string_view name) const;
+
   std::vector<Rule> rules_;
 };
 

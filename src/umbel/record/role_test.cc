@@ -44,6 +44,19 @@ TEST(Roles, ParseReadsWhatTextWrites) {
   EXPECT_EQ(or_throw(Roles::from_config(ConfigValue(text))), good);
 }
 
+TEST(Roles, SlicesSayWhichAxesAreCut) {
+  const Roles roles = or_throw(Roles::parse("*=slice, first=slice:0, last=slice:1, b=shared"));
+  EXPECT_EQ(roles.text(), "*=slice, first=slice:0, last=slice:1, b=shared");
+  EXPECT_EQ(or_throw(Roles::parse(roles.text())), roles);
+  EXPECT_EQ(roles.cut_axes("conv", 4), (std::vector<int>{0, 1}));
+  EXPECT_EQ(roles.cut_axes("bias", 1), std::vector<int>{0});
+  EXPECT_EQ(roles.cut_axes("first", 4), std::vector<int>{0});
+  EXPECT_EQ(roles.cut_axes("last", 2), std::vector<int>{1});
+  EXPECT_TRUE(roles.cut_axes("b", 2).empty());
+  EXPECT_FALSE(Roles::parse("a=slice:").ok());
+  EXPECT_FALSE(Roles::parse("a=slice:x").ok());
+}
+
 TEST(Roles, WhatIsNoRuleIsNamed) {
   const auto why = [](std::string_view text) { return message_of(Roles::parse(text).status()); };
   EXPECT_THAT(why("head.*"), HasSubstr("\"head.*\": expected PATTERN=ROLE"));

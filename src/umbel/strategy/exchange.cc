@@ -30,12 +30,6 @@ ArrayRecord filtered(const ArrayRecord& arrays, const Keep& keep) {
 Result<Exchange> Exchange::make(Roles roles, Payload payload, const ArrayRecord& model) {
   UMBEL_RETURN_IF_ERROR(roles.validate(model));
   UMBEL_RETURN_IF_ERROR(payload.validate());
-  for (const Roles::Rule& rule : roles.rules()) {
-    if (rule.role == Role::kSlice) {
-      return absl::UnimplementedError(
-          fmt::format("role slice: \"{}\": slices are not in this version", escaped(rule.pattern)));
-    }
-  }
   Exchange exchange;
   exchange.roles_ = std::move(roles);
   exchange.payload_ = std::move(payload);

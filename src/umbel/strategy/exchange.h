@@ -15,7 +15,7 @@ namespace umbel {
 // which come back, and what the folded replies make of the global model.  A value without a clock.
 //
 //   role                    to clients          back     the mean becomes
-//   shared, low-rank        yes                 yes      the optimizer's step
+//   shared, low-rank, slice yes                 yes      the optimizer's step
 //   statistic, counter      yes                 yes      the new tensor; no optimizer
 //   frozen                  if frozen_down      no
 //   private                 no                  no       (the server has none)
@@ -26,8 +26,7 @@ class Exchange {
   Exchange() = default;
   // `model` is what the server begins with, private tensors included if it has them.
   // INVALID_ARGUMENT that names rule, pattern and tensors: for what Roles and Payload refuse, a
-  // pattern of `layers` without a tensor that may travel, or a model without any; UNIMPLEMENTED
-  // for slices.
+  // pattern of `layers` without a tensor that may travel, or a model without any.
   static Result<Exchange> make(Roles roles, Payload payload, const ArrayRecord& model);
 
   // `model` without what the server must not have.

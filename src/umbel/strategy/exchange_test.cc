@@ -125,9 +125,10 @@ TEST(Exchange, WhatCannotBeIsRefusedByName) {
               HasSubstr("rate"));
   EXPECT_THAT(why(Exchange::make(Roles{{"*", Role::kPrivate}}, {}, model())),
               HasSubstr("no tensor of the model comes back"));
-  const auto slice = Exchange::make(Roles{{"conv", Role::kSlice}}, {}, model());
-  EXPECT_EQ(slice.status().code(), absl::StatusCode::kUnimplemented);
-  EXPECT_THAT(why(slice), HasSubstr("not in this version"));
+  EXPECT_THAT(why(Exchange::make(Roles{{"seen", Role::kSlice}}, {}, model())),
+              HasSubstr("\"seen\": a slice is of real numbers"));
+  EXPECT_THAT(why(Exchange::make(Roles{{"conv", Role::kSlice, {1}}}, {}, model())),
+              HasSubstr("\"conv\" is float32[2]: it has no axis 1"));
 }
 
 TEST(Exchange, AReplyWithAPrivateTensorIsRefused) {

@@ -20,8 +20,9 @@ uint64_t derive_seed(uint64_t seed, std::string_view purpose);
 std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
 // Counter-based random numbers: philox() at 0, 1, 2, ... with the seed as key, lower halves first.
-// The same seed gives the same sequence on every machine and thread.  Not for keys or for privacy
-// noise.
+// The same seed gives the same bits, below() and uniform() on every machine and thread; the other
+// distributions go through the C library's log and its like, and are the same wherever that is.
+// Not for keys or for privacy noise.
 class Rng {
  public:
   using result_type = uint64_t;

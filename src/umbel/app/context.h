@@ -22,6 +22,9 @@ struct Run {
   uint64_t nodes = 0;  // clients of the federation
   RunConfig config;
   Runtime* runtime = nullptr;
+  // The centralised twin of a run: its one client has all the data, and run_rounds() trains until
+  // so many examples have been trained on.
+  std::optional<uint64_t> twin_examples = {};
 };
 
 // The seed of a client's draws for one message: the same wherever the client runs.  The type tells
@@ -56,6 +59,9 @@ class Context {
 
   // The run's seed, the same everywhere: for data splits and initial weights.
   uint64_t run_seed() const { return run_.seed; }
+  // True in the centralised twin of a run (docs/twin.md): one client that has all the data.
+  bool is_twin() const { return run_.twin_examples.has_value(); }
+  uint64_t twin_examples() const { return run_.twin_examples.value_or(0); }
   // Made from the run's seed, the client and the message: for shuffles, dropout, noise.
   uint64_t seed() const { return seed_; }
   Rng rng() const { return Rng(seed_); }

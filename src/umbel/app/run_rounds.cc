@@ -1,6 +1,8 @@
 #include "umbel/app/run_rounds.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -13,8 +15,31 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr uint64_t kFailuresNamedMax = 3;                // in the log, of each round
+constexpr uint64_t kFailuresNamedMax = 3;  // in the log, of each round
+constexpr uint64_t kTwinRoundsMax = 1'000'000;
 constexpr VirtualTime kRetry = std::chrono::minutes(1);  // after a draw that found nobody
+
+// A strategy for one client that has all the data: the mean of one model is that model.
+Strategy pooled(Strategy strategy) {
+  strategy.train = Sampler::all();
+  if (!(strategy.evaluate == Sampler::none())) strategy.evaluate = Sampler::all();
+  strategy.optimizer = ServerOptimizer::average();
+  strategy.quorum = 0;
+  strategy.deadline = {};
+  strategy.wrap_up = {};
+  strategy.evaluate_every = 1;
+  return strategy;
+}
+
+double number_of(const MetricRecord& metrics, std::string_view name) {
+  const MetricValue* value = metrics.find(name);
+  if (value == nullptr) return 0;
+  if (const auto* integer = std::get_if<int64_t>(&value->base())) {
+    return static_cast<double>(*integer);
+  }
+  const auto* real = std::get_if<double>(&value->base());
+  return real != nullptr ? *real : 0;
+}
 
 double seconds_since(SteadyClock::time_point start) {
   return std::chrono::duration<double>(SteadyClock::now() - start).count();
@@ -32,21 +57,37 @@ class Loop {
                  grid_.node_count(),       before + 1,
                  before + options_.rounds, rounds.exchange().text()};
     const bool resumed = resume(rounds);
-    context_.runtime().rounds_planned(before + options_.rounds);
+    if (!context_.is_twin()) context_.runtime().rounds_planned(before + options_.rounds);
     if (!resumed && options_.evaluate && options_.evaluate_initial) {
       report_initial(rounds.global());
     }
     while (!rounds.over() && await_clients()) {
       run_round(rounds);
       checkpoint(rounds);
+      if (context_.is_twin() && twin_is_trained(before, rounds.strategy())) break;
     }
     result_.arrays = rounds.global();
     result_.rounds = rounds.round() - before - (rounds.over() ? 0 : 1);
-    if (result_.rounds < options_.rounds) context_.runtime().ended_early(result_.stopped_because);
+    const bool early = result_.rounds < options_.rounds && !context_.is_twin();
+    if (early) context_.runtime().ended_early(result_.stopped_because);
     return std::move(result_);
   }
 
  private:
+  // Whether the twin has trained on as many examples as it is to; a round that trained on none ends
+  // it as well.  After its first round it is known how many it takes.
+  bool twin_is_trained(uint64_t before, const Strategy& strategy) {
+    const RoundReport& round = result_.history.back();
+    const double examples = number_of(round.train, strategy.fold.weight_key);
+    trained_on_ += examples;
+    const auto wanted = static_cast<double>(context_.twin_examples());
+    if (round.round == before + 1 && examples > 0) {
+      const double rounds = std::clamp(std::ceil(wanted / examples), 1.0, double{kTwinRoundsMax});
+      context_.runtime().rounds_planned(before + static_cast<uint64_t>(rounds));
+    }
+    return !(examples > 0) || trained_on_ >= wanted;
+  }
+
   // Goes on from what an earlier process kept of this series, if it did.
   bool resume(Rounds& rounds) {
     const auto path = context_.runtime().next_checkpoint();
@@ -234,15 +275,23 @@ class Loop {
   World* const world_ = grid_.world();
   VirtualTime round_began_{};
   bool told_of_few_ = false;
-  size_t kept_ = 0;  // entries of the history that are in the file
+  double trained_on_ = 0;  // examples, in a twin
+  size_t kept_ = 0;        // entries of the history that are in the file
   RoundsResult result_;
   std::optional<RoundReport::Failure> example_;  // the latest failure that was named
 };
 
 }  // namespace
 
-RoundsResult run_rounds(Grid& grid, const Context& context, const Strategy& strategy,
-                        ArrayRecord initial, const RoundsOptions& options) {
+RoundsResult run_rounds(Grid& grid, const Context& context, const Strategy& given,
+                        ArrayRecord initial, const RoundsOptions& given_options) {
+  RoundsOptions options = given_options;
+  const Strategy strategy = context.is_twin() ? pooled(given) : given;
+  if (context.is_twin()) {
+    options.rounds = kTwinRoundsMax;
+    options.targets.clear();
+    options.plateaus.clear();
+  }
   const uint64_t before = context.runtime().last_round();
   if (options.rounds == 0) throw Error(invalid_argument("rounds is 0, expected at least 1"));
   or_throw(require_widths(options.roles, options.width));

@@ -55,6 +55,10 @@ struct RoundsResult {
 // there when a phase begins, and while nobody is, time passes.  The rounds end early when the time
 // of a trace that stops is over.
 //
+// In the centralised twin of a run (Context::is_twin()) the one client trains alone, its model is
+// taken as it is, and the rounds end, whatever `rounds`, targets and plateaus say, once as many
+// examples were trained on as in the run: by the metric that weighs replies.
+//
 // Runs a strategy's rounds on a federation (the loop of strategy/rounds.h) and reports each to the
 // run's history.  umbel::Error for a strategy that does not fit the federation, before anything is
 // sent, or a checkpoint of another run; ABORTED when rounds fail in a row; CANCELLED when the run

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <utility>
 
 #include "umbel/app/context.h"
@@ -16,16 +17,25 @@ class ServerApp {
     main_ = std::move(main);
     return *this;
   }
+  // Says why this app has no centralised form, such as data that one client cannot hold: `umbel run
+  // --twin` then trains none, and says so.
+  ServerApp& no_twin(std::string reason) {
+    no_twin_ = std::move(reason);
+    return *this;
+  }
   // Runs it; what it throws comes out.  umbel::Error if there is no main function.
   void run(Grid& grid, Context& context) const {
     if (!main_)
       throw Error(
           failed_precondition("the ServerApp has no main function: give it one with main()"));
+    if (context.is_twin() && !no_twin_.empty())
+      throw Error(invalid_argument("the app has no centralised twin: {}", no_twin_));
     main_(grid, context);
   }
 
  private:
   Main main_;
+  std::string no_twin_;
 };
 
 }  // namespace umbel

@@ -119,6 +119,12 @@ Result<RunSpec> from_json(const Json& json) {
     }
     spec.checkpoints = json["checkpoints"].get<bool>();
   }
+  if (json.contains("twin-examples")) {
+    UMBEL_ASSIGN_OR_RETURN(spec.run.twin_examples, count(json, "twin-examples", 1, INT64_MAX));
+    if (spec.run.nodes != 1) {
+      return invalid_argument("\"twin-examples\": a twin has 1 node, not {}", spec.run.nodes);
+    }
+  }
   if (json.contains("population")) {
     UMBEL_ASSIGN_OR_RETURN(spec.population, parse_population(json["population"]));
   }

@@ -167,7 +167,7 @@ Event round_of(Fields& fields) {
   fields.metrics("server", event.server);
   fields.text("note", event.note);
   if (fields.has("virtual-seconds")) {
-    RoundEvent::Virtual& virtual_time = event.virtual_time.emplace();
+    VirtualRound& virtual_time = event.virtual_time.emplace();
     fields.real("virtual-seconds", virtual_time.seconds);
     fields.integer("wanted", virtual_time.wanted);
     fields.integer("asked", virtual_time.asked);

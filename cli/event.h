@@ -34,6 +34,10 @@ struct ProgressEvent {
   int64_t done = 0, total = 0;
   double clients_per_second = 0;
 };
+struct VirtualRound {
+  double seconds = 0;
+  int64_t wanted = 0, asked = 0, available = 0;
+};
 struct RoundEvent {
   int64_t round = 0;
   double seconds = 0, elapsed = 0;
@@ -43,12 +47,7 @@ struct RoundEvent {
   int64_t bytes_down = 0, bytes_up = 0;
   MetricRecord train, evaluate, server;
   std::string note;
-  // In a simulation with a population.
-  struct Virtual {
-    double seconds = 0;
-    int64_t wanted = 0, asked = 0, available = 0;
-  };
-  std::optional<Virtual> virtual_time;
+  std::optional<VirtualRound> virtual_time;  // in a simulation with a population
 };
 struct LogEvent {
   std::string side, level;

@@ -191,8 +191,8 @@ Status History::add_rounds(int64_t run, const std::vector<RoundEvent>& rounds) {
     add.bind(round.bytes_down).bind(round.bytes_up).bind(metrics_text(round.train));
     add.bind(metrics_text(round.evaluate)).bind(metrics_text(round.server)).bind(round.note);
     add.bind(samples_text(round.failure_samples));
-    const RoundEvent::Virtual none;
-    const RoundEvent::Virtual& in = round.virtual_time ? *round.virtual_time : none;
+    const VirtualRound none;
+    const VirtualRound& in = round.virtual_time ? *round.virtual_time : none;
     add.bind(round.virtual_time ? in.seconds : kNoTime).bind(in.wanted);
     add.bind(in.asked).bind(in.available);
     UMBEL_RETURN_IF_ERROR(add.run());

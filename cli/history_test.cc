@@ -261,7 +261,7 @@ TEST_F(HistoryTest, VirtualTimeIsKeptWhereThereIsAny) {
   ASSERT_TRUE(history.create(run, {}).ok());
   EXPECT_FALSE(history.run(1)->virtual_seconds);
   RoundEvent in_virtual_time = round(2, 0.5);
-  in_virtual_time.virtual_time = RoundEvent::Virtual{90.5, 100, 62, 1234};
+  in_virtual_time.virtual_time = VirtualRound{90.5, 100, 62, 1234};
   run.virtual_seconds = 90.5;
   ASSERT_TRUE(history.save(run, {{round(1, 0.5), in_virtual_time}, {}, {}, {}}).ok());
   EXPECT_EQ(history.run(1)->virtual_seconds, 90.5);

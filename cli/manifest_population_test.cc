@@ -93,7 +93,7 @@ TEST(ReportPopulation, TellsOfVirtualTimeAndGroups) {
   run.virtual_seconds = 3 * 3600 + 12 * 60;
   for (RoundEvent& round : rounds) {
     round.clients = 50 + round.round;
-    round.virtual_time = RoundEvent::Virtual{600, 100, 62, 620};
+    round.virtual_time = VirtualRound{600, 100, 62, 620};
     round.evaluate.set("accuracy@men", 0.9);
     round.evaluate.set("accuracy@<women>", 0.25 * static_cast<double>(round.round));
   }

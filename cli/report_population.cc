@@ -56,7 +56,7 @@ std::string participation_charts(const std::vector<RoundEvent>& rounds) {
       available{"there", 1, {}}, time{"seconds", 0, {}};
   for (const RoundEvent& round : rounds) {
     if (!round.virtual_time) continue;
-    const RoundEvent::Virtual& in = *round.virtual_time;
+    const VirtualRound& in = *round.virtual_time;
     const auto number = static_cast<double>(round.round);
     wanted.points.emplace_back(number, static_cast<double>(in.wanted));
     asked.points.emplace_back(number, static_cast<double>(in.asked));

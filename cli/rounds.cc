@@ -36,7 +36,7 @@ bool in_virtual_time(const std::vector<Round>& rounds) {
 // ASKED is who was there, of those whom the sampler would have it.
 Row virtual_cells(const RoundEvent& event) {
   if (!event.virtual_time) return {"-", "-", "-"};
-  const RoundEvent::Virtual& in = *event.virtual_time;
+  const VirtualRound& in = *event.virtual_time;
   const std::string asked =
       in.asked == in.wanted ? count_text(in.asked)
                             : fmt::format("{} of {}", count_text(in.asked), count_text(in.wanted));

@@ -17,6 +17,15 @@ namespace umbel {
 
 enum class LogLevel : uint8_t { kInfo, kWarn, kError };
 
+// What a round came to in a simulation with a population.
+struct VirtualRound {
+  double seconds = 0;      // that the round would have taken
+  uint64_t wanted = 0;     // clients to train, as the sampler has it
+  uint64_t asked = 0;      // of them, since no more were there
+  uint64_t available = 0;  // who could have been asked, of all clients (World::available())
+  friend bool operator==(const VirtualRound&, const VirtualRound&) = default;
+};
+
 // What one round came to, for progress, history and reports.  No client's own numbers are in it.
 struct RoundReport {
   uint64_t round = 0;
@@ -26,19 +35,11 @@ struct RoundReport {
   std::map<std::string, uint64_t> failure_reasons;  // by kind: {"client-failed", 2}
   uint64_t bytes_down = 0;  // that a network would have carried, from and to the server
   uint64_t bytes_up = 0;
-  MetricRecord train;     // weighted means over the clients that trained
-  MetricRecord evaluate;  // federated evaluation; empty without one
-  MetricRecord server;    // the app's own evaluation of the global model
-  std::string note;       // "skipped: ..."
-  // In a simulation with a population.
-  struct Virtual {
-    double seconds = 0;      // that the round would have taken
-    uint64_t wanted = 0;     // clients to train, as the sampler has it
-    uint64_t asked = 0;      // of them, since no more were there
-    uint64_t available = 0;  // who could have been asked, of all clients (World::available())
-    friend bool operator==(const Virtual&, const Virtual&) = default;
-  };
-  std::optional<Virtual> virtual_time;
+  MetricRecord train;                        // weighted means over the clients that trained
+  MetricRecord evaluate;                     // federated evaluation; empty without one
+  MetricRecord server;                       // the app's own evaluation of the global model
+  std::string note;                          // "skipped: ..."
+  std::optional<VirtualRound> virtual_time;  // in a simulation with a population
   // Some of the failures, those of the least client numbers: at most three.
   struct Failure {
     uint64_t node;

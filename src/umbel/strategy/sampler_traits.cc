@@ -31,7 +31,7 @@ Sampler Sampler::quota(std::string attribute, std::vector<std::pair<std::string,
   Traited traited{std::move(attribute), {}, {}, 0};
   uint64_t clients = 0;
   for (auto& [category, count] : quotas) {
-    clients = __builtin_add_overflow(clients, count, &clients) ? UINT64_MAX : clients;
+    if (__builtin_add_overflow(clients, count, &clients)) clients = UINT64_MAX;
     traited.categories.emplace_back(std::move(category), static_cast<double>(count));
   }
   return {Kind::kQuota, 0, clients, std::make_shared<const Traited>(std::move(traited))};

@@ -87,6 +87,14 @@ class Restarts(Deployed):
             self.assert_same_model(self.begin(config), config)
 
 
+    def test_slices_give_the_model_of_a_simulation(self):
+        roles = "head=private, base=frozen, body=slice"
+        config = f'rounds=3 roles="{roles}" server-roles="{roles}"'
+        self.assert_same_model(self.begin(config), config)
+        asked = [asked for _, round_, _, asked, _ in self.f.decisions() if round_ == 1]
+        self.assertEqual(sorted(asked), [[0, 2, 4], [1, 3]])
+
+
 class Refused(Deployed):
     """A server that has, or wants, what is a client's own."""
 

@@ -74,6 +74,9 @@ void serve(umbel::Grid& grid, umbel::Context& context) {
       .roles = roles(context, "server-roles"),
       .payload = payload};
   if (config.boolean("ask-for-head")) options.payload.layers = {{"head", "body"}};
+  if (options.roles.any(umbel::Role::kSlice)) {
+    options.width = [](uint64_t client) { return client % 2 == 0 ? 1.0 : 0.5; };
+  }
   umbel::run_rounds(grid, context, strategy, initial(context), options);
 }
 

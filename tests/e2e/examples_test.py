@@ -35,13 +35,18 @@ class ExamplesTest(unittest.TestCase):
         with concurrent.futures.ThreadPoolExecutor(2) as pool:  # a compiler each
             list(pool.map(lambda name: umbel(f"{cls.root}/home", "build", f"{cls.root}/{name}"), NAMES))
 
-    def metrics_of(self, name):
-        """What a run with the settings of umbel.toml ends with."""
+    def result_of(self, name):
+        """What a run with the settings of umbel.toml says of itself."""
         one, two = (umbel(f"{self.root}/home", "run", f"{self.root}/{name}", "--threads", str(threads))
                     for threads in (1, 2))
         self.assertEqual(one["model-sha256"], two["model-sha256"])
-        self.assertEqual((one["status"], one["failures"]), ("completed", 0))
-        return one["metrics"]
+        self.assertEqual(one["status"], "completed")
+        return one
+
+    def metrics_of(self, name):
+        result = self.result_of(name)
+        self.assertEqual(result["failures"], 0)
+        return result["metrics"]
 
     def test_hospitals_learn_each_others_scanners(self):
         metrics = self.metrics_of("hospitals")
@@ -56,7 +61,12 @@ class ExamplesTest(unittest.TestCase):
         self.assertLessEqual(metrics["alone"], metrics["balanced-accuracy"] - 0.02)
 
     def test_phones_learn_from_few_photos_each(self):
-        self.assertGreaterEqual(self.metrics_of("phones")["accuracy"], 0.75)
+        result = self.result_of("phones")
+        self.assertGreaterEqual(result["metrics"]["accuracy"], 0.75)
+        # Some leave before they are done, or are too slow; of thirty rounds the median phone's work
+        # takes seconds.
+        self.assertGreater(result["failures"], 0)
+        self.assertGreater(result["virtual-seconds"], 30)
 
     def test_language_model_knows_far_more_than_how_often_characters_occur(self):
         metrics = self.metrics_of("char_lm")

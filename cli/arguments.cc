@@ -51,8 +51,8 @@ struct Parsed {
   AccountOptions account;
   UpOptions up;
   PlanOptions plan;
-  DoctorOptions doctor;
   DataOptions data;
+  DoctorOptions doctor;
   std::function<CommandOptions()> chosen;
 };
 
@@ -107,6 +107,8 @@ void add_run(CLI::App& app, Parsed& parsed) {
   command->add_flag("--build,!--no-build", options.build, "Build first (default), or do not");
   command->add_flag("--report,!--no-report", options.report, "Write report.html (default) or not");
   command->add_flag("--curve", options.curve, "Draw the curve also where output is no terminal");
+  command->add_flag("--twin", options.twin,
+                    "Train the centralised twin on the pooled data as well, and compare");
   command->add_flag("--detach", options.detach, "On a link: start the run and leave it to itself");
   command->add_flag("--pull,!--no-pull", options.pull,
                     "On a link: get the artifacts at the end (default) or do not");
@@ -259,6 +261,20 @@ void add_plan(CLI::App& app, Parsed& parsed) {
   command->callback([&] { parsed.chosen = [&] { return options; }; });
 }
 
+void add_doctor(CLI::App& app, Parsed& parsed) {
+  DoctorOptions& options = parsed.doctor;
+  CLI::App* command = add_command(app, parsed, "doctor", "Say what is wrong, and what to try");
+  command->add_option("APP|RUN", options.subject,
+                      "An app's folder (default: .), or a run's number");
+  command->add_option("LINK", options.link, "With RUN: a link profile; none: this machine");
+  command->add_flag("--rules", options.rules, "List the rules");
+  command->add_option("--supernode-config", options.supernode_config,
+                      "A config file of umbel-supernode");
+  command->add_option("--superlink-config", options.superlink_config,
+                      "A script or systemd unit that starts umbel-superlink");
+  command->callback([&] { parsed.chosen = [&] { return options; }; });
+}
+
 void add_partition(CLI::App* command, DataOptions& options) {
   command
       ->add_option("--partition", options.partition,
@@ -305,19 +321,6 @@ void add_data(CLI::App& app, Parsed& parsed) {
       ->check(CLI::IsMember({"file", "line", "speaker"}));
   command->add_flag("--bytes", options.bytes, "Of text: tokens are bytes, not characters");
   add_partition(command, options);
-  command->callback([&] { parsed.chosen = [&] { return options; }; });
-}
-
-void add_doctor(CLI::App& app, Parsed& parsed) {
-  DoctorOptions& options = parsed.doctor;
-  CLI::App* command = add_command(app, parsed, "doctor", "Say what is wrong, and what to try");
-  command->add_option("APP|RUN", options.subject, "An app's folder (default: .), or a run's number");
-  command->add_option("LINK", options.link, "With RUN: a link profile; none: this machine");
-  command->add_flag("--rules", options.rules, "List the rules");
-  command->add_option("--supernode-config", options.supernode_config,
-                      "A config file of umbel-supernode");
-  command->add_option("--superlink-config", options.superlink_config,
-                      "A script or systemd unit that starts umbel-superlink");
   command->callback([&] { parsed.chosen = [&] { return options; }; });
 }
 

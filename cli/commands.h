@@ -23,7 +23,7 @@ int run_account(const AccountOptions& options, const Output& output);
 int run_up(const UpOptions& options, const Output& output);
 int run_down(const DownOptions& options, const Output& output);
 int run_plan(const PlanOptions& options, const Output& output);
-int run_doctor(const DoctorOptions& options, const Output& output);
 int run_data(const DataOptions& options, const Output& output);
+int run_doctor(const DoctorOptions& options, const Output& output);
 
 }  // namespace umbel::cli

@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 
 #include "doctor_subject.h"
+#include "energy.h"
 #include "link_profile.h"
 
 namespace umbel::cli {
@@ -51,6 +52,7 @@ void config(const Subject& subject, Findings& findings) {
       }
     }
   }
+  if (status.ok()) status = read_energy_factors().status();
   if (!status.ok()) findings.add("", message_of(status));
 }
 
@@ -91,8 +93,8 @@ std::vector<Rule<Subject>> link_rules() {
        "add trust = \"sha256:...\" as the hub prints it, unless its certificate is one that the "
        "system trusts",
        unpinned},
-      {"D052", Severity::kError, "the link profiles are not as they have to be",
-       "correct config.toml; umbel link add writes one", config},
+      {"D052", Severity::kError, "config.toml is not as it has to be",
+       "correct it; umbel link add writes its link profiles", config},
       {"D053", Severity::kError, "a link's private key is missing, or others may read it",
        "chmod 600 the file; if it was ever open, make a new key", key},
   };

@@ -27,8 +27,8 @@ struct Run {
   int operator()(const UpOptions& options) const { return run_up(options, output); }
   int operator()(const DownOptions& options) const { return run_down(options, output); }
   int operator()(const PlanOptions& options) const { return run_plan(options, output); }
-  int operator()(const DoctorOptions& options) const { return run_doctor(options, output); }
   int operator()(const DataOptions& options) const { return run_data(options, output); }
+  int operator()(const DoctorOptions& options) const { return run_doctor(options, output); }
 };
 
 int run(int count, const char* const* arguments) {

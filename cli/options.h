@@ -21,7 +21,8 @@ struct RunOptions {
   std::string app = ".", link, population;
   std::vector<std::string> run_config;
   std::optional<int64_t> nodes, seed, threads;
-  bool stream = false, build = true, report = true, curve = false, pull = true, detach = false;
+  bool stream = false, build = true, report = true, curve = false, pull = true, detach = false,
+       twin = false;
   int64_t wait_seconds = 60;  // for so many nodes to connect
 };
 struct LsOptions {
@@ -81,6 +82,11 @@ struct PlanOptions {
   double link_mbit = 0, hub_mbit = 1000, rtt_ms = 0;
 };
 
+// SUBJECT is an app's folder or a run's number.
+struct DoctorOptions {
+  std::string subject, link, supernode_config, superlink_config;
+  bool rules = false;
+};
 // umbel data inspect: what the data set's reader has to be told, and a partition to measure.
 struct DataOptions {
   std::string path, split = "train", features, label, natural_id, owner = "file";
@@ -91,12 +97,6 @@ struct DataOptions {
   std::optional<int64_t> clients;
   int64_t seed = 0, examples_per_client = 60, shards_per_client = 2;
   double alpha = 0.3;
-};
-
-// SUBJECT is an app's folder or a run's number.
-struct DoctorOptions {
-  std::string subject, link, supernode_config, superlink_config;
-  bool rules = false;
 };
 
 using CommandOptions =

@@ -14,6 +14,7 @@ Result<std::string> write_report(History& history, int64_t run, const std::strin
   UMBEL_ASSIGN_OR_RETURN(data.settings, history.settings(run));
   UMBEL_ASSIGN_OR_RETURN(data.records, history.records(run));
   UMBEL_ASSIGN_OR_RETURN(data.artifacts, history.artifacts(run));
+  UMBEL_ASSIGN_OR_RETURN(data.energy, read_energy_factors());
   const fs::path path =
       file.empty() ? fs::path(data.run.folder) / "report.html" : fs::absolute(file);
   UMBEL_RETURN_IF_ERROR(write_file_atomic(path, report_html(data)));

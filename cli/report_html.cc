@@ -6,6 +6,7 @@
 
 #include "lenses.h"
 #include "progress.h"
+#include "report_energy.h"
 #include "report_population.h"
 #include "report_rounds.h"
 #include "report_skew.h"
@@ -278,7 +279,8 @@ std::string report_html(const ReportData& data) {
   for (const RecordEvent& record : data.records) {
     if (record.name == "data-skew") page += skew_section(record.metrics);
   }
-  page += lenses(data) + traffic(data) + failures(data) + round_table(data.rounds);
+  page += lenses(data) + twin_section(data) + energy_section(data) + traffic(data) +
+          failures(data) + round_table(data.rounds);
   page += settings_table(data.settings) + made(data);
   return page + "<footer>Written by Umbel " UMBEL_VERSION
                 " from the history of runs on this machine.</footer>\n</main>\n</body>\n</html>\n";

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "energy.h"
 #include "history.h"
 
 namespace umbel::cli {
@@ -14,6 +15,7 @@ struct ReportData {
   std::vector<Setting> settings;
   std::vector<RecordEvent> records;
   std::vector<ArtifactEvent> artifacts;
+  EnergyFactors energy;
 };
 
 // One self-contained HTML page: no scripts, nothing fetched, light or dark as the reader's system

@@ -12,6 +12,7 @@
 #include "run_link.h"
 #include "run_summary.h"
 #include "text_format.h"
+#include "twin.h"
 #include "umbel/base/files.h"
 
 namespace umbel::cli {
@@ -44,6 +45,9 @@ class RunCommand {
     const Result<PreparedRun> prepared = prepare_run(options_, output_, signals_);
     if (signals_.first() != 0) return output_.fail("stopped", kSignalBase + signals_.first());
     if (!prepared.ok()) return output_.fail(prepared.status());
+    if (const auto factors = read_energy_factors(); !factors.ok()) {
+      return output_.fail(factors.status());
+    }
     auto history = History::open(umbel_home());
     if (!history.ok()) return output_.fail(history.status());
     run_ = new_run(*prepared);
@@ -56,18 +60,26 @@ class RunCommand {
     RunRecorder recorder(*history, run_, progress);
     recorder.finish(start(*prepared, recorder));
     progress.end();
-    return conclude_run(options_, output_, *history, recorder, run_, absl::OkStatus());
+    Status kept = absl::OkStatus();
+    if (options_.twin && run_.status == "completed" && recorder.history_status().ok()) {
+      kept = run_twin(*prepared, run_, *history, output_, options_.stream, signals_);
+    }
+    return conclude_run(options_, output_, *history, recorder, run_, kept);
   }
 
  private:
   Result<AppOutcome> start(const PreparedRun& prepared, RunRecorder& recorder) {
     const fs::path spec = fs::path(run_.folder) / "spec.json";
-    UMBEL_RETURN_IF_ERROR(write_file_atomic(spec, spec_json(run_, prepared.manifest.config, prepared.manifest.population)));
+    UMBEL_RETURN_IF_ERROR(write_file_atomic(
+        spec, spec_json(run_, prepared.manifest.config, prepared.manifest.population)));
     ChildCommand command;
     command.arguments = {prepared.program.string(), "--umbel-run", spec.string()};
     command.folder = prepared.app;
     command.events_variable = "UMBEL_EVENTS_FD";
-    return supervise(command, signals_, recorder);
+    const RaplMeter meter;
+    auto outcome = supervise(command, signals_, recorder);
+    note_energy(meter, recorder);
+    return outcome;
   }
 
   const RunOptions& options_;
@@ -79,6 +91,9 @@ class RunCommand {
 }  // namespace
 
 int run_run(const RunOptions& options, const Output& output) {
+  if (options.twin && !options.link.empty()) {
+    return output.fail("--twin: only a simulation has all the data in one place", kBadInput);
+  }
   if (!options.link.empty()) return run_on_link(options, output);
   return RunCommand(options, output).run();
 }

@@ -8,6 +8,7 @@
 #include "round_metrics.h"
 #include "run_json.h"
 #include "text_format.h"
+#include "twin.h"
 
 namespace umbel::cli {
 
@@ -51,6 +52,16 @@ std::string summary(const Run& run, const std::vector<Lens>& lenses) {
   return text;
 }
 
+// Shows what the twin has shown; null if there is none.
+Json say_twin(History& history, const Run& run, const Output& output) {
+  const auto records = history.records(run.id);
+  const auto factors = read_energy_factors();
+  const auto twin = records.ok() ? twin_of(*records) : std::nullopt;
+  if (!twin || !factors.ok()) return nullptr;
+  output.say(text_of(*twin, *factors));
+  return json_of(*twin, *factors);
+}
+
 }  // namespace
 
 int conclude_run(const RunOptions& options, const Output& output, History& history,
@@ -68,9 +79,11 @@ int conclude_run(const RunOptions& options, const Output& output, History& histo
   if (!curve.empty()) output.say(curve);
   const auto lenses = lenses_of(run, recorder.curve_rounds(), recorder.lens_records());
   output.say(summary(run, lenses));
+  const Json twin = options.twin ? say_twin(history, run, output) : Json(nullptr);
   auto code = static_cast<int>(run.exit_code);
   Json object = json_of(run);
   object["lenses"] = json_of(lenses);
+  if (options.twin) object["twin"] = twin;
   if (!kept.ok()) {
     std::fputs(fmt::format("umbel: {}\n", message_of(kept)).c_str(), stderr);
     if (code == kDone) code = kFailed;

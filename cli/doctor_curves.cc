@@ -88,6 +88,10 @@ void oscillates(const RunSubject& subject, Findings& findings) {
 void overfits(const RunSubject& subject, Findings& findings) {
   const RoundSeries &loss = subject.loss, &train = subject.train_loss;
   if (!has_trend(loss) || !has_trend(train) || loss.size() < 10) return;
+  const RoundSeries& accuracy = subject.accuracy;
+  const bool still_learns = has_trend(accuracy) && accuracy.size() >= 10 &&
+                            accuracy.mean(0.75, 1) > accuracy.mean(0.5, 0.75) + 0.01;
+  if (still_learns) return;  // a loss may rise with the certainty of a few answers
   const size_t least = loss.least();
   const bool early = static_cast<double>(least) < 0.7 * static_cast<double>(loss.size());
   const double end = loss.mean(0.9, 1);

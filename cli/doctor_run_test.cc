@@ -223,6 +223,13 @@ TEST(RunDoctor, EachRuleSeesItsOwnAndNoOtherDoes) {
   }
 }
 
+TEST(RunDoctor, WhoseAccuracyStillRisesDoesNotOverfit) {
+  Story story = cases().at("R06").story;
+  ASSERT_TRUE(found(story).contains("R06"));
+  story.accuracy = [](int64_t r) { return 0.1 + 0.01 * r; };
+  EXPECT_FALSE(found(story).contains("R06"));
+}
+
 TEST(RunDoctor, FindingsHaveTheirNumbers) {
   for (const auto& [id, one] : cases()) {
     for (const Finding& finding : run_rules().check(subject_of(one.story))) {

@@ -105,7 +105,7 @@ void Runs::shut_down() {
     absl::MutexLock lock(&mutex_);
     shutting_down_ = true;
     for (auto& [id, active] : active_) {
-      if (active.process) active.process->terminate(std::chrono::milliseconds(0));
+      if (active.process) active.process->kill();
       threads.push_back(std::move(active.thread));
     }
     for (std::thread& thread : ended_) threads.push_back(std::move(thread));

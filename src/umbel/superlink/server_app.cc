@@ -134,6 +134,8 @@ void ServerAppProcess::terminate(std::chrono::milliseconds grace) {
   child_->terminate(grace);
 }
 
+void ServerAppProcess::kill() { child_->kill(); }
+
 Status ServerAppProcess::fault() const {
   absl::MutexLock lock(&mutex_);
   return fault_;

@@ -44,6 +44,8 @@ class ServerAppProcess {
   std::string wait();
   // Asks it to stop; kills it after `grace`.  Any thread.
   void terminate(std::chrono::milliseconds grace);
+  // Ends it as a crash would, for a run that is to go on later: it does not conclude anything.
+  void kill();
   // What it did that no ServerApp of ours does; it is killed then.
   Status fault() const;
 

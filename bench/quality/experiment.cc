@@ -94,7 +94,7 @@ struct Clients {
 ConfigRecord default_settings() {
   return {{"strategy", "fed-avg"}, {"split", "dirichlet"}, {"alpha", 0.1},
           {"labels", 1},           {"clients", 100},       {"per-round", 10},
-          {"rounds", 80},         {"epochs", 1},          {"batch", 20},
+          {"rounds", 80},          {"epochs", 1},          {"batch", 20},
           {"rate", 0.05},          {"server-rate", 0.01},  {"tau", 1e-3},
           {"beta", 0.9},           {"mu", 0.01},           {"seed", 1},
           {"validate", false},     {"evaluate-every", 2},  {"threads", 1}};

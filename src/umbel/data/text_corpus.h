@@ -24,7 +24,7 @@ struct TextOptions {
   TextOwner owner = TextOwner::kFile;
   // The tokens that there may be, each once, in UTF-8: sites that share a model have to share
   // this.  Empty: those that occur, in the order of their codes.
-  std::string vocabulary;
+  std::string vocabulary = {};
 };
 
 // Text for a model that predicts the next token: an example is `length` tokens, its label is the

@@ -98,6 +98,7 @@ class DoctorTest(unittest.TestCase):
         self.assertIn("Energy and CO2: an estimate", page)
         listed = self.umbel("ls", "--limit", "1")["runs"][0]
         self.assertEqual((listed["run-id"], listed["nodes"]), (twin["run-id"], 1))
+        self.assertEqual((listed["clients"], listed["failures"]), (5, 0))
 
     def test_the_twin_is_for_simulations_with_one_clear_word(self):
         error = self.umbel("run", "drift", "anywhere", "--twin", expected=4)

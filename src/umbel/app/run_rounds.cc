@@ -22,7 +22,7 @@ constexpr VirtualTime kRetry = std::chrono::minutes(1);  // after a draw that fo
 // A strategy for one client that has all the data: the mean of one model is that model.
 Strategy pooled(Strategy strategy) {
   strategy.train = Sampler::all();
-  if (!(strategy.evaluate == Sampler::none())) strategy.evaluate = Sampler::all();
+  if (!strategy.evaluate.picks_nobody()) strategy.evaluate = Sampler::all();
   strategy.optimizer = ServerOptimizer::average();
   strategy.quorum = 0;
   strategy.deadline = {};
@@ -291,6 +291,7 @@ RoundsResult run_rounds(Grid& grid, const Context& context, const Strategy& give
     options.rounds = kTwinRoundsMax;
     options.targets.clear();
     options.plateaus.clear();
+    options.groups.reset();  // a twin has no population
   }
   const uint64_t before = context.runtime().last_round();
   if (options.rounds == 0) throw Error(invalid_argument("rounds is 0, expected at least 1"));

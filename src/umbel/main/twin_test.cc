@@ -44,14 +44,16 @@ class Twin : public ::testing::Test {
     spec_.run.twin_examples = examples;
     app.main([this](Grid& grid, Context& context) {
       // A server's momentum, a quorum and a target: all of them are the federation's alone.
-      result_ =
-          run_rounds(grid, context, fed_avg_m({.quorum = 1, .learning_rate = 0.5, .beta = 0.9}),
-                     {{"x", Array::of<double>({0})}},
-                     {.rounds = 2,
-                      .targets = {{.metric = "loss", .compare = Compare::kAtMost, .value = 100}},
-                      .evaluate = [](uint64_t, const ArrayRecord&) {
-                        return MetricRecord{{"loss", 1.0}};
-                      }});
+      result_ = run_rounds(
+          grid, context,
+          fed_avg_m(
+              {.clients_evaluate = evaluating_, .quorum = 1, .learning_rate = 0.5, .beta = 0.9}),
+          {{"x", Array::of<double>({0})}},
+          {.rounds = 2,
+           .targets = {{.metric = "loss", .compare = Compare::kAtMost, .value = 100}},
+           .evaluate = [](uint64_t, const ArrayRecord&) {
+             return MetricRecord{{"loss", 1.0}};
+           }});
     });
     Events events(::fileno(file_));
     LocalRun run(spec_, client_, events);
@@ -74,6 +76,7 @@ class Twin : public ::testing::Test {
   RunSpec spec_;
   ClientApp client_;
   int64_t examples_ = 7;
+  std::optional<size_t> evaluating_;
   RoundsResult result_;
 };
 
@@ -92,7 +95,24 @@ TEST_F(Twin, EndsOnceItHasTrainedOnSoManyExamples) {
   EXPECT_EQ(events("rounds")[0]["rounds"], 4);
   EXPECT_EQ(events("finished")[0]["reason"], "");
   EXPECT_EQ(events("round").size(), 4u);
-  for (const Json& round : events("round")) EXPECT_EQ(round["server"]["loss"], 1.0);
+  for (const Json& round : events("round")) {
+    EXPECT_EQ(round["server"]["loss"], 1.0);
+    EXPECT_EQ(round["failures"], 0) << "nobody was asked to evaluate";
+    EXPECT_TRUE(round["evaluate"].empty());
+  }
+}
+
+TEST_F(Twin, EvaluatesAtItsClientWhereTheFederationDoes) {
+  client_.evaluate([](const Message& message, Context&) {
+    return message.reply({{"num-examples", 5}, {"accuracy", 0.5}});
+  });
+  evaluating_ = 3;
+  ASSERT_EQ(run(14), 0);
+  ASSERT_EQ(events("round").size(), 2u);
+  for (const Json& round : events("round")) {
+    EXPECT_EQ(round["evaluate"]["accuracy"], 0.5);
+    EXPECT_EQ(round["failures"], 0);
+  }
 }
 
 TEST_F(Twin, TrainsAtLeastOneRound) {

@@ -74,7 +74,7 @@ const std::vector<EnergyFactor>& energy_factors() {
        &EnergyFactors::centre_idle_watts},
       {"centre-pue", "cooling and supply of a data centre (PUE)", "total / machines",
        "Uptime Institute, Global Data Center Survey 2023", &EnergyFactors::centre_pue},
-      {"network-kwh-per-gb", "the network, each way", "kWh/GB",
+      {"network-kwh-per-gb", "the network, for all that travels", "kWh/GB",
        "Aslan et al., Electricity Intensity of Internet Data Transmission, 2018: fixed lines, "
        "2015; "
        "today rather less",
@@ -134,11 +134,13 @@ std::optional<double> RaplMeter::joules() const {
 }
 
 std::string watt_hours_text(double wh) {
+  if (wh >= 1e6) return fmt::format("{:.3g} MWh", wh / 1e6);
   if (wh >= 1000) return fmt::format("{:.3g} kWh", wh / 1000);
   return wh >= 0.1 || wh == 0 ? fmt::format("{:.3g} Wh", wh) : fmt::format("{:.3g} mWh", wh * 1000);
 }
 
 std::string grams_text(double grams) {
+  if (grams >= 1e6) return fmt::format("{:.3g} t", grams / 1e6);
   if (grams >= 1000) return fmt::format("{:.3g} kg", grams / 1000);
   return grams >= 0.1 || grams == 0 ? fmt::format("{:.3g} g", grams)
                                     : fmt::format("{:.3g} mg", grams * 1000);

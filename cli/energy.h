@@ -67,7 +67,7 @@ class RaplMeter {
   std::vector<Counter> counters_;
 };
 
-// 0.42 Wh, 1.3 kWh; 12 mg, 3.4 g, 1.2 kg.
+// 4.2 mWh, 0.42 Wh, 1.3 kWh, 2 MWh; 12 mg, 3.4 g, 1.2 kg, 1.1 t.
 std::string watt_hours_text(double wh);
 std::string grams_text(double grams);
 

@@ -157,6 +157,8 @@ TEST_F(EnergyTest, NumbersAreShortToRead) {
   EXPECT_EQ(watt_hours_text(0), "0 Wh");
   EXPECT_EQ(grams_text(0.05), "50 mg");
   EXPECT_EQ(grams_text(2500), "2.5 kg");
+  EXPECT_EQ(grams_text(1.15e6), "1.15 t");
+  EXPECT_EQ(watt_hours_text(1.15e6), "1.15 MWh");
 }
 
 }  // namespace

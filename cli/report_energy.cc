@@ -92,7 +92,7 @@ std::string twin_section(const ReportData& data) {
   if (!twin) return "";
   std::string text = fmt::format(
       "<h2>The centralised twin</h2>\n<p>Run {} is the same app with one client that has all the "
-      "data, trained on as many examples. It is <b>{} {}</b> in {}{}</p>\n{}"
+      "data, trained on at least as many examples. It is <b>{} {}</b> in {}{}</p>\n{}"
       "<thead><tr><th></th><th>federated</th><th>centralised</th></tr></thead><tbody>\n",
       twin->run, metric_text(std::fabs(twin->gap)), twin->gap >= 0 ? "better" : "worse",
       twin->metric,

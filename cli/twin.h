@@ -12,8 +12,8 @@
 namespace umbel::cli {
 
 // What the centralised twin of a run has shown: the same app, seed and settings with one client
-// that has all the data, trained on as many examples.  A run of its own; the federated one has this
-// as the record "twin", of which each figure is one metric.
+// that has all the data, trained on at least as many examples.  A run of its own; the federated one
+// has this as the record "twin", of which each figure is one metric.
 struct Twin {
   int64_t run = 0;     // the twin's number
   std::string metric;  // what both are measured by: "accuracy", or "loss" without one

@@ -9,7 +9,8 @@
 
 namespace umbel::data {
 
-// What the partitions whose clients are drawn, one at a time, are made of.
+// What the partitions whose clients are drawn, one at a time, are made of; each purpose has a
+// stream of its own of the client's random numbers.
 
 // The random numbers of a client's draw; those of its mix of labels and of its size are others.
 inline Rng client_rng(uint64_t seed, uint64_t client) {
@@ -21,6 +22,12 @@ inline Rng client_rng(uint64_t seed, uint64_t client) {
 inline double client_size_normal(uint64_t seed, uint64_t client) {
   constexpr uint64_t kSizeStream = 3;
   return Rng(derive_seed(seed, {kSizeStream, client})).normal();
+}
+
+// The random numbers that put a client's examples in order where its draw did not.
+inline Rng order_rng(uint64_t seed, uint64_t client) {
+  constexpr uint64_t kOrderStream = 4;
+  return Rng(derive_seed(seed, {kOrderStream, client}));
 }
 
 // Replaces `out` by `size` examples drawn independently by the mix, in random order: different ones

@@ -3,6 +3,8 @@
 #include <numeric>
 #include <utility>
 
+#include "umbel/data/partition_draw.h"
+
 namespace umbel::data {
 
 namespace {
@@ -89,6 +91,7 @@ std::vector<uint32_t> taken_by_mix(LabelPools pools, const std::vector<uint32_t>
   for (const uint32_t client : turns) {
     const std::span mine(order.data() + starts[client], starts[client + 1] - starts[client]);
     remainder.take(label_mix(seed, client, alpha, labels), rng, mine);
+    order_rng(seed, client).shuffle(mine);  // labels ran out on the way, so that the last are few
   }
   return order;
 }

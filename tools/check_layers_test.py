@@ -12,6 +12,8 @@ LAYERS = {
     "kernel": "umbel_layer(kernel BELOW base)",
     "aggregate": "umbel_layer(aggregate\n  BELOW record kernel)",
     "toml": "umbel_layer(toml BELOW record)",
+    "data": "umbel_layer(data BELOW record)",
+    "population": "umbel_layer(population BELOW record)",
     "sqlite": "umbel_layer(sqlite BELOW base)",
     "http": "umbel_layer(http BELOW base)",
     "bundle": "umbel_layer(bundle BELOW base)",

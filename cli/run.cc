@@ -63,6 +63,10 @@ class RunCommand {
     Status kept = absl::OkStatus();
     if (options_.twin && run_.status == "completed" && recorder.history_status().ok()) {
       kept = run_twin(*prepared, run_, *history, output_, options_.stream, signals_);
+      if (absl::IsFailedPrecondition(kept)) {  // the run itself is as good without
+        output_.say(fmt::format("warning: {}", message_of(kept)));
+        kept = absl::OkStatus();
+      }
     }
     return conclude_run(options_, output_, *history, recorder, run_, kept);
   }

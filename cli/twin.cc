@@ -28,6 +28,15 @@ double examples_until(const RunSubject& run, int64_t last) {
   return sum;
 }
 
+// Of one round.
+double most_examples(const RunSubject& run) {
+  double most = 0;
+  for (const RoundEvent& round : run.rounds) {
+    most = std::max(most, find_real(round.train, "num-examples").value_or(0));
+  }
+  return most;
+}
+
 void find_reached(const RoundSeries& series, const RunSubject& run, Twin& twin) {
   for (size_t i = 0; i != series.size(); ++i) {
     if (!is_as_good(twin.metric, series.values[i], twin.federated)) continue;
@@ -67,8 +76,32 @@ std::optional<Work> work_of(const Run& run, const std::vector<RecordEvent>& reco
   return work;
 }
 
+Status require_comparable(const RunSubject& federated) {
+  if (!(examples_of(federated) >= 1)) {
+    return failed_precondition(
+        "no twin: the rounds do not tell on how many examples they trained; clients reply with "
+        "num-examples");
+  }
+  if (federated.accuracy.empty() && federated.loss.empty()) {
+    return failed_precondition(
+        "no twin: the rounds have neither \"accuracy\" nor \"loss\" of the global model to compare "
+        "it "
+        "by; give run_rounds() an evaluate function that returns one of them");
+  }
+  return absl::OkStatus();
+}
+
 Result<Twin> compare_with_twin(const RunSubject& federated, const RunSubject& twin) {
   Twin all;
+  if (most_examples(twin) < most_examples(federated)) {
+    return failed_precondition(
+        "no twin: with one client the app has {} examples, and a round of the federation trained "
+        "on "
+        "{}: its data are not pooled where partition 0 of 1 is asked for; an app that cannot say "
+        "so "
+        "has ServerApp::no_twin()",
+        count_of(most_examples(twin)), count_of(most_examples(federated)));
+  }
   const bool by_accuracy = !federated.accuracy.empty() && !twin.accuracy.empty();
   const RoundSeries& ours = by_accuracy ? federated.accuracy : federated.loss;
   const RoundSeries& theirs = by_accuracy ? twin.accuracy : twin.loss;

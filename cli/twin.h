@@ -27,7 +27,11 @@ struct Twin {
   Work federated_work, work;  // bytes: what travelled; the data, once
 };
 
-// The comparison of two finished runs.  FAILED_PRECONDITION if there is nothing to compare.
+// Whether a run can have a twin at all: FAILED_PRECONDITION if its rounds do not tell on how many
+// examples they trained, or have neither accuracy nor loss of the global model.
+Status require_comparable(const RunSubject& federated);
+// The comparison of two finished runs.  FAILED_PRECONDITION if there is nothing to compare, or if
+// the twin had fewer examples than some round of the federation: its one client does not have all.
 Result<Twin> compare_with_twin(const RunSubject& federated, const RunSubject& twin);
 
 RecordEvent record_of(const Twin& twin);

@@ -64,12 +64,8 @@ void note_energy(const RaplMeter& meter, RunRecorder& recorder) {
 Status run_twin(const PreparedRun& prepared, const Run& federated, History& history,
                 const Output& output, bool stream, SignalWatch& signals) {
   UMBEL_ASSIGN_OR_RETURN(const RunSubject ours, look_at_run(history, federated));
+  UMBEL_RETURN_IF_ERROR(require_comparable(ours));
   const double examples = examples_of(ours);
-  if (!(examples >= 1)) {
-    return failed_precondition(
-        "no twin: the rounds do not tell on how many examples they trained; clients reply with "
-        "num-examples");
-  }
   Run run = twin_of_run(federated);
   UMBEL_RETURN_IF_ERROR(history.create(run, prepared.manifest.config));
   output.say(fmt::format("run {}: the twin of run {}, on the pooled data", run.id, federated.id));
@@ -79,7 +75,10 @@ Status run_twin(const PreparedRun& prepared, const Run& federated, History& hist
   progress.end();
   UMBEL_RETURN_IF_ERROR(recorder.history_status());
   if (run.status != "completed") {
-    return unavailable("no twin: run {} {}: {}", run.id, run.status, terminal_safe(run.error));
+    const bool by_design = run.error.find("no centralised twin") != std::string::npos;
+    const std::string why =
+        fmt::format("no twin: run {} {}: {}", run.id, run.status, terminal_safe(run.error));
+    return by_design ? failed_precondition("{}", why) : unavailable("{}", why);
   }
   UMBEL_ASSIGN_OR_RETURN(const RunSubject theirs, look_at_run(history, run));
   UMBEL_ASSIGN_OR_RETURN(const Twin twin, compare_with_twin(ours, theirs));

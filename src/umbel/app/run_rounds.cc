@@ -16,6 +16,7 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr uint64_t kFailuresNamedMax = 3;  // in the log, of each round
+constexpr std::string_view kSkipped = "skipped: ";
 constexpr uint64_t kTwinRoundsMax = 1'000'000;
 constexpr VirtualTime kRetry = std::chrono::minutes(1);  // after a draw that found nobody
 
@@ -66,6 +67,7 @@ class Loop {
       checkpoint(rounds);
       if (context_.is_twin() && twin_is_trained(before, rounds.strategy())) break;
     }
+    require_trained();
     result_.arrays = rounds.global();
     result_.rounds = rounds.round() - before - (rounds.over() ? 0 : 1);
     const bool early = result_.rounds < options_.rounds && !context_.is_twin();
@@ -74,6 +76,19 @@ class Loop {
   }
 
  private:
+  // Rounds of which each was skipped made nothing, however few they were: ABORTED, as after many.
+  void require_trained() const {
+    const auto trained = [](const RoundReport& report) {
+      return report.round != 0 && !report.note.starts_with(kSkipped);
+    };
+    if (result_.history.empty() || std::ranges::any_of(result_.history, trained)) return;
+    if (std::ranges::all_of(result_.history, [](auto& report) { return report.round == 0; }))
+      return;
+    throw Error(with_example(absl::AbortedError(
+        fmt::format("no round of {} changed the model: round {}: {}", result_.history.size(),
+                    result_.history.back().round, result_.history.back().note))));
+  }
+
   // Whether the twin has trained on as many examples as it is to; a round that trained on none ends
   // it as well.  After its first round it is known how many it takes.
   bool twin_is_trained(uint64_t before, const Strategy& strategy) {
@@ -186,7 +201,7 @@ class Loop {
         report.evaluate = fold.metrics;
       }
     }
-    if (rounds.skipped()) report.note = fmt::format("skipped: {}", *rounds.skipped());
+    if (rounds.skipped()) report.note = fmt::format("{}{}", kSkipped, *rounds.skipped());
     if (options_.evaluate && rounds.evaluation_due()) {
       report.server = options_.evaluate(report.round, rounds.global());
     }
@@ -311,6 +326,12 @@ RoundsResult run_rounds(Grid& grid, const Context& context, const Strategy& give
                    .payload = options.payload,
                    .traits = grid.traits()};
   if (options.groups) or_throw(validate(*options.groups, grid.traits()));
+  if (options.evaluate && options.roles.any(Role::kPrivate) && strategy.evaluate.picks_nobody()) {
+    context.log(
+        LogLevel::kWarn,
+        "the server evaluates a model without the private tensors, which only clients have: "
+        "let clients evaluate (fraction_evaluate)");
+  }
   Rounds rounds = or_throw(Rounds::make(strategy, std::move(initial), grid.node_count(),
                                         context.run_seed(), std::move(limits)));
   return Loop(grid, context, options).run(std::move(rounds));

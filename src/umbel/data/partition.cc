@@ -72,11 +72,12 @@ Status check_one_for_each(std::string_view what, const Array& values, const Arra
 Result<Partition> make_natural(const Asked& asked) {
   const PartitionOptions& o = asked.options;
   UMBEL_RETURN_IF_ERROR(check_one_for_each("natural ids", o.natural_ids, asked.labels));
+  if (o.clients == 1) return grouped_natural_id(o.natural_ids, {1, o.seed, o.examples_min});
   UMBEL_ASSIGN_OR_RETURN(Partition partition, natural_id(o.natural_ids, {o.seed, o.examples_min}));
   if (partition.clients() == o.clients) return partition;
   return invalid_argument(
-      "partition: clients is {}, but the data are of {} natural ids: ask for as many clients, or "
-      "for kind \"grouped-natural-id\"",
+      "partition: clients is {}, but the data are of {} natural ids: ask for as many clients, "
+      "for 1 that holds everything, or for kind \"grouped-natural-id\"",
       o.clients, partition.clients());
 }
 
@@ -101,16 +102,16 @@ Result<Partition> make_continuous(const Asked& asked) {
 }
 
 Result<Partition> make_temporal(const Asked& asked) {
-  if (asked.options.windows == 0) {
-    return invalid_argument("partition: windows is 0, expected at least 1");
-  }
-  if (asked.options.axis.size() > 0) {
-    return make_along(asked, asked.options.axis, asked.options.windows);
-  }
+  const PartitionOptions& o = asked.options;
+  UMBEL_RETURN_IF_ERROR(check_clients(o.clients));
+  UMBEL_RETURN_IF_ERROR(check_examples(asked.n));
+  const uint64_t windows = o.windows ? *o.windows : std::min({kWindowsDefault, o.clients, asked.n});
+  if (windows == 0) return invalid_argument("partition: windows is 0, expected at least 1");
+  if (o.axis.size() > 0) return make_along(asked, o.axis, windows);
   Array order = Array::uninitialized(DType::kInt64, {asked.labels.size()});
   const auto places = order.mutable_view<int64_t>();
   for (size_t i = 0; i != places.size(); ++i) places[i] = static_cast<int64_t>(i);
-  return make_along(asked, order, asked.options.windows);
+  return make_along(asked, order, windows);
 }
 
 struct Kind {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "umbel/data/dataset.h"
@@ -81,14 +82,16 @@ struct PartitionOptions {
   uint64_t shards_per_client = 2;     // of "shards"
   double size_sigma = 0.5;            // of "inner-dirichlet"
   double strictness = 1;              // of "continuous" and "temporal"
-  uint64_t windows = 10;              // of "temporal"
+  std::optional<uint64_t> windows;    // of "temporal"; by default as many as clients, 10 at most
   uint64_t examples_min = 1;          // of each client, where the data are shared out
   Array natural_ids;                  // int32 [n], of "natural-id" and "grouped-natural-id"
   Array axis;  // [n], of "continuous"; the times of "temporal", or none: the order of the examples
 };
 // The classical form where clients can have at least kExamplesPerClientShared examples on average,
 // the drawn form for more clients than that.  "exponential" and the natural ids have no drawn form.
-// "natural-id" has as many clients as there are ids, and `clients` must say so.
+// "natural-id" has as many clients as there are ids, and `clients` must say so; or one, which holds
+// what all of them hold: what an app is compared with that has no federation.
+inline constexpr uint64_t kWindowsDefault = 10;
 inline constexpr uint64_t kExamplesPerClientShared = 10;
 Result<Partition> make_partition(const Array& labels, const PartitionOptions& options);
 // The same with the data set's natural ids, unless the options have others.

@@ -229,6 +229,18 @@ TEST(MakePartition, TimeIsTheOrderOfTheExamplesUnlessItIsGiven) {
       HasSubstr("windows is 0"));
 }
 
+TEST(MakePartition, TimeHasAsManyWindowsAsThereAreClientsUpToTen) {
+  const Array labels = balanced(1000, 10);
+  for (const auto& [clients, windows] : {std::pair{5u, 5u}, {10u, 10u}, {30u, 10u}, {500u, 10u}}) {
+    const PartitionOptions asked{.kind = "temporal", .clients = clients, .seed = kSeed};
+    PartitionOptions same = asked;
+    same.windows = windows;
+    const auto partition = or_throw(make_partition(labels, asked));
+    EXPECT_EQ(partition.examples(4), or_throw(make_partition(labels, same)).examples(4)) << clients;
+  }
+  EXPECT_EQ(or_throw(make_partition(labels, {.kind = "temporal", .clients = 1})).clients(), 1u);
+}
+
 TEST(MakePartition, EveryKindServesFewClientsAndMany) {
   const Array labels = balanced(1000, 10);
   const Axis axis(1000);

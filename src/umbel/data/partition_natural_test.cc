@@ -102,7 +102,10 @@ TEST(MakePartition, TakesTheDataSetsNaturalIds) {
   EXPECT_THAT(partition.examples(2), UnorderedElementsAre(0, 2));
   EXPECT_EQ(message_of(make_partition(data, {.kind = "natural-id", .clients = 4}).status()),
             "partition: clients is 4, but the data are of 3 natural ids: ask for as many clients, "
-            "or for kind \"grouped-natural-id\"");
+            "for 1 that holds everything, or for kind \"grouped-natural-id\"");
+  const auto pooled = or_throw(make_partition(data, {.kind = "natural-id", .clients = 1}));
+  EXPECT_EQ(pooled.clients(), 1u);
+  EXPECT_THAT(pooled.examples(0), UnorderedElementsAre(0, 1, 2, 3, 4, 5));
   EXPECT_EQ(or_throw(make_partition(data, {.kind = "grouped-natural-id", .clients = 2})).clients(),
             2u);
   data.natural_ids = Array();

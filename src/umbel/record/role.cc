@@ -154,6 +154,14 @@ Result<Roles> Roles::parse(std::string_view text) {
 
 Result<Roles> Roles::from_config(const ConfigValue& value) {
   if (const auto* text = std::get_if<std::string>(&value.base())) return parse(*text);
+  // A list without elements says not of what; umbel.toml's [] may arrive as a list of any kind.
+  const bool is_empty_list = std::visit(
+      []<class Held>(const Held& held) {
+        if constexpr (requires { held.empty(); }) return held.empty();
+        return false;
+      },
+      value.base());
+  if (is_empty_list) return Roles();
   const auto* texts = std::get_if<std::vector<std::string>>(&value.base());
   if (!texts) {
     return invalid_argument("roles: {}, expected a text such as \"head.*=private\", or a list",

@@ -53,7 +53,7 @@ class Roles {
   // INVALID_ARGUMENT that names the part for a missing =, an empty pattern, an unknown role or
   // axis, or more than kRulesMax rules.
   static Result<Roles> parse(std::string_view text);
-  // A setting that is such a text, or a list of them.
+  // A setting that is such a text, or a list of them; an empty list has no rules.
   static Result<Roles> from_config(const ConfigValue& value);
   std::string text() const;  // what parse() reads
 

@@ -42,6 +42,8 @@ TEST(Roles, ParseReadsWhatTextWrites) {
       std::vector<std::string>{"head.*=private", "*.running_mean=statistic, a=b=low-rank"});
   EXPECT_EQ(or_throw(Roles::from_config(list)), good);
   EXPECT_EQ(or_throw(Roles::from_config(ConfigValue(text))), good);
+  EXPECT_TRUE(or_throw(Roles::from_config(ConfigValue(std::vector<std::string>{}))).empty());
+  EXPECT_TRUE(or_throw(Roles::from_config(ConfigValue(std::vector<int64_t>{}))).empty());
 }
 
 TEST(Roles, SlicesSayWhichAxesAreCut) {

@@ -1,5 +1,7 @@
 #include "umbel/data/csv.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <unordered_set>
@@ -89,8 +91,8 @@ class Reader {
                    const char* purpose) {
     const auto found = std::find(names.begin(), names.end(), name);
     if (found == names.end()) {
-      return invalid_argument("line 1: there is no column {} {}{}", shown(name), purpose,
-                              did_you_mean(name, names));
+      return invalid_argument("line 1: there is no column {} {}{}; {}", shown(name), purpose,
+                              did_you_mean(name, names), columns_there(names));
     }
     Role& given = roles_[static_cast<size_t>(found - names.begin())];
     if (given != Role::kValue) {
@@ -99,6 +101,18 @@ class Reader {
     }
     given = role;
     return absl::OkStatus();
+  }
+
+  std::string columns_there(const std::vector<std::string>& names) const {
+    constexpr size_t kShownMax = 12;
+    std::string list;
+    for (size_t i = 0; i != std::min(names.size(), kShownMax); ++i) {
+      list += (i == 0 ? "" : ", ") + shown(names[i]);
+    }
+    if (names.size() > kShownMax) list += fmt::format(" and {} more", names.size() - kShownMax);
+    if (names.size() > 1) return "there are " + list;
+    return fmt::format("there is one, {}: columns are separated by {}, in this file perhaps not",
+                       list, shown({&options_.separator, 1}));
   }
 
   Status same_columns(const CsvRecords& records) const {
@@ -147,7 +161,10 @@ class Reader {
     }
     const auto value = number<double>(field);
     if (value && std::isfinite(*value)) return table_.add_value(*value);
-    return invalid_argument("{}, expected a finite number", shown(field));
+    return invalid_argument(
+        "{}, expected a finite number; a column of anything else is the label, the natural id "
+        "(--natural-id), or left out (--ignore)",
+        shown(field));
   }
 
   const CsvOptions& options_;

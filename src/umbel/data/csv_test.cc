@@ -91,9 +91,10 @@ TEST(Csv, SeparatorMayBeAnother) {
 
 TEST(Csv, ErrorsNameFileLineAndColumn) {
   EXPECT_EQ(error_of("x,label\n1,0\n\"2\n\",0\n"),
-            "some.csv: line 3, column 1 (\"x\"): \"2\\x0a\", expected a finite number");
-  EXPECT_EQ(error_of("x,label\n1,\"a\nb\"\nfour,0\n"),
-            "some.csv: line 4, column 1 (\"x\"): \"four\", expected a finite number");
+            "some.csv: line 3, column 1 (\"x\"): \"2\\x0a\", expected a finite number; a column of "
+            "anything else is the label, the natural id (--natural-id), or left out (--ignore)");
+  EXPECT_THAT(error_of("x,label\n1,\"a\nb\"\nfour,0\n"),
+              HasSubstr("some.csv: line 4, column 1 (\"x\"): \"four\", expected a finite number"));
   EXPECT_EQ(error_of("x,y,label\n1,2,0\n1,0\n"),
             "some.csv: line 3: 2 columns, expected 3: column 3 (\"label\") is missing");
   EXPECT_EQ(error_of("x,label\n1,0\n\n2,0\n"),
@@ -144,9 +145,15 @@ TEST(Csv, FilesWithoutRowsAreErrors) {
 }
 
 TEST(Csv, HeaderMistakesAreNamed) {
-  EXPECT_EQ(
-      error_of("x,labels\n1,0\n"),
-      "some.csv: line 1: there is no column \"label\" for the label; did you mean \"labels\"?");
+  EXPECT_EQ(error_of("x,labels\n1,0\n"),
+            "some.csv: line 1: there is no column \"label\" for the label; did you mean "
+            "\"labels\"?; there are \"x\", \"labels\"");
+  EXPECT_THAT(error_of("x;label\n1;0\n"),
+              HasSubstr("there is one, \"x;label\": columns are separated by \",\", in this file "
+                        "perhaps not"));
+  std::string many = "c1";
+  for (int i = 2; i <= 20; ++i) many += fmt::format(",c{}", i);
+  EXPECT_THAT(error_of(many + "\n"), HasSubstr("\"c12\" and 8 more"));
   EXPECT_THAT(error_of("x,x,label\n"), HasSubstr("column 2: the name \"x\" occurs twice"));
   EXPECT_THAT(error_of("label\n0\n"), HasSubstr("no column but the label's"));
 }

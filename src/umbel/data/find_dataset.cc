@@ -162,6 +162,29 @@ std::string names_of(const std::vector<FolderEntry>& entries) {
   return names + (entries.size() > kShownMax ? ", ..." : "");
 }
 
+// The first file among folders of images, or of folders of them; nullptr if there are none.
+const FolderEntry* beside_classes(const std::vector<FolderEntry>& entries) {
+  const auto holds_images = [](const FolderEntry& entry) {
+    if (!entry.is_folder) return false;
+    std::error_code failed;
+    fs::recursive_directory_iterator at(entry.path, failed);
+    constexpr int kLookedAt = 1000;
+    constexpr int kDepthMax = 1;  // SITE/CLASS/IMAGE
+    for (int i = 0; !failed && i != kLookedAt && at != fs::recursive_directory_iterator(); ++i) {
+      const std::string end = at->path().extension().string();
+      constexpr std::string_view kEnds[] = {".png", ".jpg", ".jpeg", ".pgm", ".ppm",
+                                            ".PNG", ".JPG", ".JPEG", ".PGM", ".PPM"};
+      if (std::ranges::find(kEnds, end) != std::end(kEnds)) return true;
+      if (at.depth() >= kDepthMax) at.disable_recursion_pending();
+      at.increment(failed);
+    }
+    return false;
+  };
+  if (std::ranges::none_of(entries, holds_images)) return nullptr;
+  const auto stray = std::ranges::find(entries, false, &FolderEntry::is_folder);
+  return stray == entries.end() ? nullptr : &*stray;
+}
+
 Result<DatasetPlace> find_folder(const fs::path& path, const std::string& split) {
   UMBEL_ASSIGN_OR_RETURN(const std::vector<FolderEntry> entries, list_folder(path));
   if (entries.empty()) return invalid_argument("{}: the folder is empty", path.string());
@@ -187,6 +210,14 @@ Result<DatasetPlace> find_folder(const fs::path& path, const std::string& split)
   });
   if (!tables && std::ranges::none_of(entries, is_folder)) {
     return DatasetPlace{DatasetKind::kText, {path}};
+  }
+  const bool splits = folder_named(entries, "train") || folder_named(entries, "test");
+  const FolderEntry* stray = splits ? nullptr : beside_classes(entries);
+  if (stray) {
+    return invalid_argument(
+        "{}: a file beside folders; if these are the classes of images, move it out of {}, or hide "
+        "it by a name that begins with a dot",
+        stray->path.string(), path.string());
   }
   return not_found("{}: there is no split \"{}\" in the folder; there are {}", path.string(), split,
                    names_of(entries));

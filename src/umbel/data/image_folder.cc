@@ -24,30 +24,40 @@ struct Finding {
   std::vector<std::string> sites;
 };
 
-// The entries of a folder that may hold nothing but folders (or: nothing but files).
-Result<std::vector<FolderEntry>> list_only(const std::filesystem::path& path, bool folders) {
+// The entries of a folder that may hold nothing but folders.
+Result<std::vector<FolderEntry>> list_folders(const std::filesystem::path& path) {
   UMBEL_ASSIGN_OR_RETURN(std::vector<FolderEntry> entries, list_folder(path));
   for (const FolderEntry& entry : entries) {
-    if (entry.is_folder && !folders) {
-      return invalid_argument("{}: a folder, expected images of one class", entry.path.string());
-    }
-    if (!entry.is_folder && folders) {
-      return invalid_argument("{}: a file, expected a folder for each class or site",
-                              entry.path.string());
-    }
+    if (entry.is_folder) continue;
+    return invalid_argument(
+        "{}: a file, expected a folder for each class or site; move it out of {}, or hide it by a "
+        "name that begins with a dot",
+        entry.path.string(), path.string());
   }
   return entries;
 }
 
-Status find_classes(const std::filesystem::path& folder, int32_t site, Finding& finding) {
-  UMBEL_ASSIGN_OR_RETURN(const auto classes, list_only(folder, true));
+// Those of a folder that may hold nothing but images.
+Result<std::vector<FolderEntry>> list_images(const std::filesystem::path& path, bool by_site) {
+  UMBEL_ASSIGN_OR_RETURN(std::vector<FolderEntry> entries, list_folder(path));
+  for (const FolderEntry& entry : entries) {
+    if (!entry.is_folder) continue;
+    return invalid_argument("{}: a folder, expected images of one class{}", entry.path.string(),
+                            by_site ? "" : "; if folders are SITE/CLASS/IMAGE, say --by-site");
+  }
+  return entries;
+}
+
+Status find_classes(const std::filesystem::path& folder, bool by_site, Finding& finding) {
+  UMBEL_ASSIGN_OR_RETURN(const auto classes, list_folders(folder));
   for (const FolderEntry& each : classes) {
     finding.classes.insert(each.name);
     if (finding.classes.size() > static_cast<size_t>(kClassesMax)) {
       return resource_exhausted("{}: more than the limit of {} classes", folder.string(),
                                 kClassesMax);
     }
-    UMBEL_ASSIGN_OR_RETURN(auto images, list_only(each.path, false));
+    UMBEL_ASSIGN_OR_RETURN(auto images, list_images(each.path, by_site));
+    const auto site = static_cast<int32_t>(by_site ? finding.sites.size() - 1 : 0);
     for (FolderEntry& image : images) {
       finding.images.push_back({std::move(image.path), each.name, site});
     }
@@ -58,13 +68,12 @@ Status find_classes(const std::filesystem::path& folder, int32_t site, Finding& 
 Result<Finding> find_images(const std::filesystem::path& folder, bool by_site) {
   Finding finding;
   if (!by_site) {
-    UMBEL_RETURN_IF_ERROR(find_classes(folder, 0, finding));
+    UMBEL_RETURN_IF_ERROR(find_classes(folder, false, finding));
   } else {
-    UMBEL_ASSIGN_OR_RETURN(const auto sites, list_only(folder, true));
+    UMBEL_ASSIGN_OR_RETURN(const auto sites, list_folders(folder));
     for (const FolderEntry& site : sites) {
       finding.sites.push_back(site.name);
-      UMBEL_RETURN_IF_ERROR(
-          find_classes(site.path, static_cast<int32_t>(finding.sites.size() - 1), finding));
+      UMBEL_RETURN_IF_ERROR(find_classes(site.path, true, finding));
     }
   }
   if (finding.images.empty()) {

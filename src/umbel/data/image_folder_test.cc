@@ -80,10 +80,14 @@ TEST_F(ImageFolder, WhatIsNoImageIsNamed) {
   EXPECT_THAT(error(), HasSubstr("2.pgm: not an image of a known format"));
   fs::remove(folder_ / "a/2.pgm");
   write("readme.txt", "hello");
-  EXPECT_THAT(error(), HasSubstr("readme.txt: a file, expected a folder for each class"));
+  EXPECT_THAT(error(), HasSubstr("readme.txt: a file, expected a folder for each class or site; "
+                                 "move it out of " +
+                                 folder_.string()));
   fs::remove(folder_ / "readme.txt");
   write("a/b/1.pgm", "P5 1 1 255 a");
-  EXPECT_THAT(error(), HasSubstr("a/b: a folder, expected images of one class"));
+  EXPECT_THAT(error(), HasSubstr("a/b: a folder, expected images of one class; if folders are "
+                                 "SITE/CLASS/IMAGE, say --by-site"));
+  EXPECT_THAT(error({.by_site = true}), HasSubstr("a/1.pgm: a file, expected a folder for each"));
 }
 
 TEST_F(ImageFolder, PipesAndLinksThatLeadNowhereAreNamed) {

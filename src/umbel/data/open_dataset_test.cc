@@ -106,6 +106,15 @@ TEST_F(OpenDataset, FoldersOfImagesAndOfTexts) {
   write("b/test/cat/1.pgm", "P5 1 1 255 a");
   write("b/README.md", "about");
   EXPECT_THAT(open(folder_ / "b").class_names, ElementsAre("cat"));
+  EXPECT_THAT(error(folder_ / "b", {.split = "validation"}), HasSubstr("no split \"validation\""));
+  write("a/labels.csv", kCsv);
+  EXPECT_THAT(error(folder_ / "a"),
+              HasSubstr("a/labels.csv: a file beside folders; if these are the "
+                        "classes of images, move it out of"));
+  write("d/north/cat/1.pgm", "P5 1 1 255 a");
+  EXPECT_THAT(error(folder_ / "d"), HasSubstr("say --by-site"));
+  write("d/notes.txt", "about");
+  EXPECT_THAT(error(folder_ / "d"), HasSubstr("d/notes.txt: a file beside folders"));
   write("c/GPL", "to be or not to be");
   EXPECT_EQ(open(folder_ / "c", {.text = {.length = 4}}).size(), 4);
 }

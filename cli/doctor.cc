@@ -113,7 +113,7 @@ int run_doctor(const DoctorOptions& options, const Output& output) {
     if (!std::filesystem::is_directory(what, error)) {
       return output.fail(not_found("{}: no such folder, and no number of a run", what));
     }
-    subject.app.emplace(look_at_app(what));
+    look_at_app(what, subject);
     subject.links = look_at_toml(umbel_home() / "config.toml", true);
   }
   for (const std::string& file : {options.supernode_config, options.superlink_config}) {

@@ -132,7 +132,7 @@ void restarts(const RunSubject& subject, Findings& findings) {
 std::vector<Rule<RunSubject>> client_rules() {
   return {
       {"R15", Severity::kWarning, "many clients fail",
-       "umbel log RUN --side client shows what they said; a client that has nothing to train on "
+       "umbel log RUN shows what they said; a client that has nothing to train on "
        "should answer with num-examples 0",
        failures},
       {"R16", Severity::kWarning, "the same clients fail again and again",

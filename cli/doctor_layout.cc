@@ -29,6 +29,10 @@ bool cmake_has(const AppSubject& app, std::string_view word) {
   return app.cmake && app.cmake->find(word) != std::string::npos;
 }
 
+void no_app(const Subject& subject, Findings& findings) {
+  if (subject.no_app) findings.add(*subject.no_app, "no umbel.toml in it");
+}
+
 void manifest(const Subject& subject, Findings& findings) {
   if (!subject.app || subject.app->manifest.ok()) return;
   const std::string message = message_of(subject.app->manifest.status());
@@ -139,6 +143,10 @@ std::vector<Rule<Subject>> layout_rules() {
        "find_package(umbel REQUIRED), and link umbel::umbel", package},
       {"D005", Severity::kError, "no source starts the app",
        "end one source with UMBEL_MAIN(server, client)", entry},
+      {"D054", Severity::kError, "the folder is no app",
+       "name an app's folder, or make one with umbel new; for a folder of data there is umbel data "
+       "inspect",
+       no_app},
       {"D006", Severity::kWarning, "there is no README.md",
        "say in README.md what the app learns, from which data, and how to run it", readme},
       {"D007", Severity::kHint, "git would keep what is built",

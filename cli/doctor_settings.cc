@@ -32,8 +32,13 @@ void more_asked(const Subject& subject, Findings& findings) {
   const auto asked = subject.app->number(kAsked);
   const auto nodes = static_cast<double>(subject.app->nodes());
   if (!asked || *asked <= nodes || nodes < 1) return;
+  // Who asks the grid how many there are takes no more; run_rounds() refuses to.
+  const std::string then =
+      subject.app->code_has("node_count")
+          ? fmt::format("an app that takes no more than there are asks all {}", nodes)
+          : "run_rounds() refuses that, and the run ends";
   findings.add(subject.app->setting(kAsked)->origin,
-               fmt::format("{} clients a round of {} nodes", number_text(*asked), nodes));
+               fmt::format("{} clients a round of {} nodes: {}", number_text(*asked), nodes, then));
 }
 
 void quorum(const Subject& subject, Findings& findings) {
@@ -140,7 +145,7 @@ std::vector<Rule<Subject>> setting_rules() {
        "take it out: settings go to the hub and to every node, and stand in the report; a node's "
        "owner gives secrets by --node-config",
        secret},
-      {"D015", Severity::kError, "more clients are asked in a round than there are",
+      {"D015", Severity::kWarning, "more clients are asked in a round than there are",
        "lower clients-per-round, or raise [simulation] nodes", more_asked},
       {"D016", Severity::kError, "the quorum cannot be reached",
        "a quorum is a share from 0 to 1 of the clients asked; a number of replies is at most that "

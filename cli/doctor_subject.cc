@@ -105,8 +105,13 @@ void read_command_line(const std::string& line, bool inside, std::vector<std::st
 
 }  // namespace
 
-AppSubject look_at_app(const fs::path& folder) {
-  AppSubject app;
+void look_at_app(const fs::path& folder, Subject& subject) {
+  std::error_code error;
+  if (!fs::exists(fs::symlink_status(folder / "umbel.toml", error))) {
+    subject.no_app = folder.string();
+    return;
+  }
+  AppSubject& app = subject.app.emplace();
   app.folder = folder;
   if (const auto text = text_of_file(folder / "umbel.toml")) {
     app.manifest = parse_manifest(*text);
@@ -121,12 +126,10 @@ AppSubject look_at_app(const fs::path& folder) {
   }
   app.has_readme = text_of_file(folder / "README.md").has_value();
   app.gitignore = text_of_file(folder / ".gitignore");
-  std::error_code error;
   app.has_git = fs::exists(folder / ".git", error);
   app.packable = bundle::source_files(folder).status();
   walk(app);
   read_sources(app);
-  return app;
 }
 
 const Setting* AppSubject::setting(const SettingNames& names) const {
@@ -242,6 +245,14 @@ std::string HubSubject::value(std::string_view option) const {
 
 std::string HubSubject::place() const { return fmt::format("{}:{}", file, line); }
 
+bool is_path_of_one_machine(std::string_view text) {
+  for (const std::string_view root : {"/home/", "/Users/", "/root/", "/mnt/", "/media/", "/tmp/",
+                                      "/srv/", "/data/", "/opt/", "/var/", "C:\\", "D:\\"}) {
+    if (text.starts_with(root)) return true;
+  }
+  return false;
+}
+
 bool is_loopback(std::string_view address) {
   std::string_view host = address;
   if (host.starts_with('[')) {
@@ -266,8 +277,8 @@ std::string_view name_of(Severity severity) {
 
 const SubjectRules& subject_rules() {
   static const SubjectRules rules({layout_rules(), setting_rules(), training_rules(),
-                                   privacy_rules(), code_rules(), link_rules(), node_rules(),
-                                   hub_rules()});
+                                   privacy_rules(), code_rules(), config_rules(), link_rules(),
+                                   node_rules(), hub_rules()});
   return rules;
 }
 

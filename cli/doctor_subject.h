@@ -73,16 +73,20 @@ struct HubSubject {
 // All that `umbel doctor` looks at before a run; what was not asked for is not there.
 struct Subject {
   std::optional<AppSubject> app;
-  std::optional<TomlSubject> links;  // $UMBEL_HOME/config.toml
+  std::optional<std::string> no_app;  // a folder that was given for an app's and is none
+  std::optional<TomlSubject> links;   // $UMBEL_HOME/config.toml
   std::optional<TomlSubject> node;
   std::optional<HubSubject> hub;
 };
 
-AppSubject look_at_app(const std::filesystem::path& folder);
+// A folder is an app's if an umbel.toml lies in it; of one that is not, nothing else is said.
+void look_at_app(const std::filesystem::path& folder, Subject& subject);
 // No value if there is no such file and `optional` is set.
 std::optional<TomlSubject> look_at_toml(const std::filesystem::path& file, bool optional);
 HubSubject look_at_hub(const std::filesystem::path& file);
 
+// Whether the text begins as an absolute path to somebody's own files does.
+bool is_path_of_one_machine(std::string_view text);
 // Whether HOST:PORT is this machine itself.
 bool is_loopback(std::string_view address);
 
@@ -96,6 +100,7 @@ std::vector<Rule<Subject>> setting_rules();
 std::vector<Rule<Subject>> training_rules();
 std::vector<Rule<Subject>> privacy_rules();
 std::vector<Rule<Subject>> code_rules();
+std::vector<Rule<Subject>> config_rules();
 std::vector<Rule<Subject>> link_rules();
 std::vector<Rule<Subject>> node_rules();
 std::vector<Rule<Subject>> hub_rules();

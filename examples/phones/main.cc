@@ -75,15 +75,18 @@ void serve(umbel::Grid& grid, umbel::Context& context) {
   const auto rounds = context.run_config().integer("rounds", umbel::at_least(1));
   const auto skew = umbel::data::measure_skew(data.phones, data.all.labels, context.run_seed());
   context.publish("data-skew", umbel::data::to_metrics(umbel::or_throw(skew)));
-  // No phone counts for more than 50 photos, however many it has; who is late is not waited for.
-  umbel::run_rounds(
-      grid, context,
-      umbel::fed_avg({.clients_train = 100, .weight_max = 50, .deadline = std::chrono::minutes(1)}),
-      Cnn::initial(kSide, 10, umbel::Rng(context.run_seed())),
-      {.rounds = static_cast<uint64_t>(rounds),
-       .evaluate = [&](uint64_t, const umbel::ArrayRecord& arrays) {
-         return evaluate(arrays, data.test);
-       }});
+  // No phone counts for more than 50 photos, however many it has; who is late is not waited for,
+  // but a round with less than half of those asked is none.
+  umbel::run_rounds(grid, context,
+                    umbel::fed_avg({.clients_train = 100,
+                                    .weight_max = 50,
+                                    .quorum = 0.5,
+                                    .deadline = std::chrono::minutes(1)}),
+                    Cnn::initial(kSide, 10, umbel::Rng(context.run_seed())),
+                    {.rounds = static_cast<uint64_t>(rounds),
+                     .evaluate = [&](uint64_t, const umbel::ArrayRecord& arrays) {
+                       return evaluate(arrays, data.test);
+                     }});
 }
 
 }  // namespace

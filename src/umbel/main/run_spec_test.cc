@@ -47,7 +47,7 @@ TEST(RunSpecTest, ReadsAPopulation) {
   EXPECT_FALSE(or_throw(parse_run_spec(spec(""), "spec.json")).population);
   const RunSpec run = or_throw(parse_run_spec(
       spec("", R"(, "population": {"availability": "daily", "day-from": 20, "time-zones": [-8, 1.5],
-      "trace-end": "stop", "trace-reuse": true, "dropout": 0.1, "new": {"x": 1}, "attributes":
+      "dropout": 0.1, "new": {"x": 1}, "attributes":
       [{"name": "gender", "categories": [{"category": "men", "share": 0.97},
                                          {"category": "women", "share": 0.03}]}]})"),
       "spec.json"));
@@ -56,12 +56,21 @@ TEST(RunSpecTest, ReadsAPopulation) {
   EXPECT_EQ(run.population->day_from, 20);
   EXPECT_EQ(run.population->day_hours, PopulationOptions().day_hours);
   EXPECT_EQ(run.population->time_zones, (std::vector<double>{-8, 1.5}));
-  EXPECT_EQ(run.population->trace_end, TraceEnd::kStop);
-  EXPECT_TRUE(run.population->trace_reuse);
   EXPECT_EQ(run.population->dropout, 0.1);
   ASSERT_EQ(run.population->attributes.size(), 1u);
   EXPECT_EQ(run.population->attributes[0].categories, (std::vector<std::string>{"men", "women"}));
   EXPECT_EQ(run.population->attributes[0].shares, (std::vector<double>{0.97, 0.03}));
+}
+
+TEST(RunSpecTest, ReadsATracesPopulation) {
+  const RunSpec run = or_throw(
+      parse_run_spec(spec("", R"(, "population": {"availability": "trace", "trace": "t.csv",
+      "trace-end": "stop", "trace-reuse": true})"),
+                     "spec.json"));
+  ASSERT_TRUE(run.population);
+  EXPECT_EQ(run.population->trace, "t.csv");
+  EXPECT_EQ(run.population->trace_end, TraceEnd::kStop);
+  EXPECT_TRUE(run.population->trace_reuse);
 }
 
 TEST(RunSpecTest, BadPopulationsAreRefusedByKey) {

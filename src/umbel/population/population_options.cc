@@ -29,6 +29,49 @@ bool is_plain(const std::string& name) {
          });
 }
 
+// A key that would change nothing: whoever sets it expects something else.
+Status require_effect(const char* key, bool is_default, bool has_effect, std::string_view needs) {
+  if (is_default || has_effect) return absl::OkStatus();
+  return invalid_argument("{}: it has no effect without {}", key, needs);
+}
+
+Status validate_availability(const PopulationOptions& given) {
+  const PopulationOptions usual;
+  const bool daily = given.availability == Availability::kDaily;
+  const bool drawn = given.availability == Availability::kProbability;
+  const bool traced = given.availability == Availability::kTrace;
+  constexpr const char* kDaily = "availability = \"daily\"";
+  constexpr const char* kTrace = "availability = \"trace\" and trace";
+  UMBEL_RETURN_IF_ERROR(
+      require_effect("available-share", given.available_share == usual.available_share,
+                     daily || drawn, "availability = \"probability\" or \"daily\""));
+  UMBEL_RETURN_IF_ERROR(require_effect("session-hours", given.session_hours == usual.session_hours,
+                                       drawn, "availability = \"probability\""));
+  UMBEL_RETURN_IF_ERROR(
+      require_effect("day-from", given.day_from == usual.day_from, daily, kDaily));
+  UMBEL_RETURN_IF_ERROR(
+      require_effect("day-hours", given.day_hours == usual.day_hours, daily, kDaily));
+  UMBEL_RETURN_IF_ERROR(require_effect(
+      "day-jitter-hours", given.day_jitter_hours == usual.day_jitter_hours, daily, kDaily));
+  UMBEL_RETURN_IF_ERROR(
+      require_effect("time-zones", given.time_zones == usual.time_zones, daily, kDaily));
+  UMBEL_RETURN_IF_ERROR(
+      require_effect("start-hour", given.start_hour == usual.start_hour, daily, kDaily));
+  UMBEL_RETURN_IF_ERROR(
+      require_effect("trace-end", given.trace_end == usual.trace_end, traced, kTrace));
+  return require_effect("trace-reuse", given.trace_reuse == usual.trace_reuse, traced, kTrace);
+}
+
+Status validate_rates(const PopulationOptions& given) {
+  UMBEL_RETURN_IF_ERROR(require_effect("bandwidth-spread", given.bandwidth_spread == 0,
+                                       given.down_mbits > 0 || given.up_mbits > 0,
+                                       "down-mbits or up-mbits"));
+  UMBEL_RETURN_IF_ERROR(require_effect("latency-spread", given.latency_spread == 0,
+                                       given.latency_seconds > 0, "latency-seconds"));
+  return require_effect("speed-spread", given.speed_spread == 0, given.seconds_per_example > 0,
+                        "seconds-per-example");
+}
+
 Status validate_attribute(const Attribute& attribute) {
   const std::string where = fmt::format("attributes.{}", escaped(attribute.name));
   if (!is_plain(attribute.name)) {
@@ -101,6 +144,8 @@ Status PopulationOptions::validate() const {
     return invalid_argument("trace: it needs availability = \"trace\", got \"{}\"",
                             name_of(availability));
   }
+  UMBEL_RETURN_IF_ERROR(validate_availability(*this));
+  UMBEL_RETURN_IF_ERROR(validate_rates(*this));
   if (attributes.size() > kAttributesMax) {
     return invalid_argument("attributes: {} of them, at most {} are possible", attributes.size(),
                             kAttributesMax);

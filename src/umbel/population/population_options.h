@@ -50,7 +50,8 @@ struct PopulationOptions {
 
   std::vector<Attribute> attributes;
 
-  // INVALID_ARGUMENT that names the key, what is expected and the value.
+  // INVALID_ARGUMENT that names the key, what is expected and the value; also for a value other
+  // than the default that has no effect, with the key that it needs.
   Status validate() const;
 };
 

@@ -52,7 +52,7 @@ TEST(Population, DurationIsTheSumOfItsParts) {
 
 TEST(Population, SpeedsAreLogNormalWithMedianOne) {
   constexpr double kSpread = 0.5;
-  const Population population = make({.speed_spread = kSpread}, 40'000);
+  const Population population = make({.speed_spread = kSpread, .seconds_per_example = 1}, 40'000);
   double sum = 0, squares = 0;
   int below = 0;
   for (uint64_t i = 0; i != population.clients(); ++i) {
@@ -70,6 +70,7 @@ TEST(Population, TheSeedAndTheNumberDecideEverything) {
   const PopulationOptions options{.availability = Availability::kProbability,
                                   .available_share = 0.5,
                                   .speed_spread = 1,
+                                  .seconds_per_example = 1,
                                   .attributes = {{"kind", {"a", "b"}, {0.5, 0.5}}}};
   const Population one = make(options), same = make(options), other = make(options, 10'000, 2);
   int different = 0;
@@ -192,6 +193,40 @@ TEST(Population, BadOptionsAreRefusedByKeyAndValue) {
               testing::HasSubstr("a name of its own"));
   EXPECT_THAT(error_of({.attributes = {{"partition-id", {"a"}, {1}}}}),
               testing::HasSubstr("has a meaning already"));
+}
+
+TEST(Population, KeysWithoutEffectAreRefusedWithWhatTheyNeed) {
+  const auto daily = Availability::kDaily, drawn = Availability::kProbability;
+  EXPECT_EQ(
+      error_of({.available_share = 0.5}),
+      "population: available-share: it has no effect without availability = \"probability\" or "
+      "\"daily\"");
+  EXPECT_EQ(error_of({.availability = daily, .session_hours = 2}),
+            "population: session-hours: it has no effect without availability = \"probability\"");
+  const std::string needs_daily = ": it has no effect without availability = \"daily\"";
+  EXPECT_EQ(error_of({.availability = drawn, .day_from = 1}), "population: day-from" + needs_daily);
+  EXPECT_EQ(error_of({.day_hours = 1}), "population: day-hours" + needs_daily);
+  EXPECT_EQ(error_of({.day_jitter_hours = 0}), "population: day-jitter-hours" + needs_daily);
+  EXPECT_EQ(error_of({.time_zones = {1}}), "population: time-zones" + needs_daily);
+  EXPECT_EQ(error_of({.start_hour = 1}), "population: start-hour" + needs_daily);
+  const std::string needs_trace = ": it has no effect without availability = \"trace\" and trace";
+  EXPECT_EQ(error_of({.trace_end = TraceEnd::kStop}), "population: trace-end" + needs_trace);
+  EXPECT_EQ(error_of({.availability = daily, .trace_reuse = true}),
+            "population: trace-reuse" + needs_trace);
+  EXPECT_EQ(error_of({.bandwidth_spread = 1}),
+            "population: bandwidth-spread: it has no effect without down-mbits or up-mbits");
+  EXPECT_EQ(error_of({.latency_spread = 1}),
+            "population: latency-spread: it has no effect without latency-seconds");
+  EXPECT_EQ(error_of({.speed_spread = 1}),
+            "population: speed-spread: it has no effect without seconds-per-example");
+  for (const PopulationOptions& used :
+       {PopulationOptions{.availability = drawn, .available_share = 0.5, .session_hours = 2},
+        PopulationOptions{.availability = daily, .available_share = 0.5, .day_from = 1},
+        PopulationOptions{.up_mbits = 1, .bandwidth_spread = 1},
+        PopulationOptions{.latency_seconds = 1, .latency_spread = 1},
+        PopulationOptions{.speed_spread = 1, .seconds_per_example = 1}}) {
+    EXPECT_EQ(error_of(used), "");
+  }
 }
 
 TEST(World, TimePassesUntilSomebodyIsThere) {

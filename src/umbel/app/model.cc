@@ -58,6 +58,29 @@ struct ClientModel::Prepared {
   std::string frozen_sha256;
 };
 
+namespace {
+
+bool is_of_model(const Layout& layout, std::string_view name) {
+  return std::ranges::any_of(layout, [&](const ArraySpec& spec) { return spec.name == name; });
+}
+
+// The private tensor, of those that the client keeps, that `array` is; or nullptr.
+const std::string* same_bytes(const Array& array, const Context& context) {
+  const AnyRecord* record = context.state().find(kPrivateStateKey);
+  const auto* kept = record ? std::get_if<ArrayRecord>(record) : nullptr;
+  const auto is_zero = [](std::byte byte) { return byte == std::byte{0}; };
+  if (!kept || std::ranges::all_of(array.bytes(), is_zero)) return nullptr;
+  for (const auto& entry : *kept) {
+    if (entry.second.byte_size() == array.byte_size() &&
+        std::ranges::equal(entry.second.bytes(), array.bytes())) {
+      return &entry.first;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 Status require_valid(const ModelOptions& options) {
   const bool needed = options.roles.any(Role::kPrivate) || options.roles.any(Role::kFrozen);
   if (options.initial || !needed) return absl::OkStatus();
@@ -235,10 +258,28 @@ Status ClientModel::may_leave(const Message& reply, const Context& context) cons
     const auto* arrays = std::get_if<ArrayRecord>(&record);
     if (!arrays) continue;
     if (!known) known = prepared(context);
+    if (!known->options.roles.any(Role::kPrivate)) return absl::OkStatus();
     for (const auto& [tensor, array] : *arrays) {
-      if (known->options.roles.of(tensor) != Role::kPrivate) continue;
-      return invalid_argument("the reply has \"{}\", which is private: it never leaves its site",
-                              escaped(tensor));
+      if (known->options.roles.of(tensor) == Role::kPrivate) {
+        return invalid_argument("the reply has \"{}\", which is private: it never leaves its site",
+                                escaped(tensor));
+      }
+      if (is_of_model(*known->layout, tensor)) continue;
+      if (const std::string* kept = same_bytes(array, context)) {
+        return invalid_argument(
+            "the reply has the private tensor \"{}\" under the name \"{}\": it never leaves its "
+            "site",
+            escaped(*kept), escaped(tensor));
+      }
+      // What is made in training, an optimizer's moments say, may tell as much as the tensor
+      // itself.
+      if (reply.metadata().type.starts_with("train")) {
+        return invalid_argument(
+            "the reply has \"{}\", which is no tensor of the model: from a client with private "
+            "tensors "
+            "nothing else leaves in training",
+            escaped(tensor));
+      }
     }
   }
   return absl::OkStatus();

@@ -1,5 +1,7 @@
 #include "umbel/app/model_reply.h"
 
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 
 #include "umbel/base/text.h"
@@ -50,7 +52,11 @@ Result<Wanted> wanted_by(const RecordDict& content, const ArrayRecord& came,
     }
     return wanted;
   }
+  std::unordered_set<std::string_view> asked;
   for (const std::string& name : wanted.names) {
+    if (!asked.insert(name).second) {
+      return invalid_argument("the server asks for \"{}\" twice", escaped(name));
+    }
     const Role role = roles.of(name);
     if (!comes_back(role)) {
       return invalid_argument("the server asks for \"{}\", which is {} here and never leaves",

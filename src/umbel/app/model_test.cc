@@ -153,6 +153,25 @@ TEST_F(ModelTest, AModThatAddsAPrivateTensorIsRefused) {
   EXPECT_THAT(reply.error().reason, HasSubstr("\"head\", which is private"));
 }
 
+TEST_F(ModelTest, APrivateTensorUnderAnotherNameIsRefused) {
+  with_model().query("moments", [](const Message& message, Context& context) {
+    return message.reply(
+        {{"m/head", std::get<ArrayRecord>(context.state().at(kPrivateStateKey))["head"]}}, {});
+  });
+  app.mod([](const Message& message, Context& context, const ClientApp::Action& next) {
+    const Message reply = next(message, context);
+    if (message.metadata().type != "train") return reply;
+    RecordDict content = reply.content();
+    content.set("optimizer", ArrayRecord{{"velocity", Array::of<float>({1})}});
+    return message.reply(std::move(content));
+  });
+  EXPECT_THAT(send("train", shared(0), {}).error().reason,
+              HasSubstr("\"velocity\", which is no tensor of the model"));
+  state.set(kPrivateStateKey, ArrayRecord{{"head", Array::of<float>({7, 8})}});
+  EXPECT_THAT(send("query.moments", {}, {}).error().reason,
+              HasSubstr("the private tensor \"head\" under the name \"m/head\""));
+}
+
 TEST_F(ModelTest, FrozenTensorsThatDifferFromTheServersAreRefused) {
   with_model();
   const ArrayRecord other{{"base", Array::of<float>({6})}};

@@ -76,17 +76,16 @@ class Loop {
   }
 
  private:
-  // Rounds of which each was skipped made nothing, however few they were: ABORTED, as after many.
+  // Rounds that were each skipped, since those who were asked failed, made nothing, however few
+  // they were: ABORTED, as after many in a row.
   void require_trained() const {
-    const auto trained = [](const RoundReport& report) {
-      return report.round != 0 && !report.note.starts_with(kSkipped);
+    const auto failed = [](const RoundReport& report) {
+      return report.round == 0 || (report.failures > 0 && report.note.starts_with(kSkipped));
     };
-    if (result_.history.empty() || std::ranges::any_of(result_.history, trained)) return;
-    if (std::ranges::all_of(result_.history, [](auto& report) { return report.round == 0; }))
-      return;
+    if (!example_ || !std::ranges::all_of(result_.history, failed)) return;
+    const RoundReport& last = result_.history.back();
     throw Error(with_example(absl::AbortedError(
-        fmt::format("no round of {} changed the model: round {}: {}", result_.history.size(),
-                    result_.history.back().round, result_.history.back().note))));
+        fmt::format("no round changed the model: round {}: {}", last.round, last.note))));
   }
 
   // Whether the twin has trained on as many examples as it is to; a round that trained on none ends
@@ -307,6 +306,7 @@ RoundsResult run_rounds(Grid& grid, const Context& context, const Strategy& give
     options.targets.clear();
     options.plateaus.clear();
     options.groups.reset();  // a twin has no population
+    if (options.width) options.width = [](uint64_t) { return 1.0; };
   }
   const uint64_t before = context.runtime().last_round();
   if (options.rounds == 0) throw Error(invalid_argument("rounds is 0, expected at least 1"));

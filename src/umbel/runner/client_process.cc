@@ -176,6 +176,8 @@ class ClientProcess {
     context.state() = work.handle.state;
     const Message reply = client_.handle(message, context);
     action_ended();
+    // A client whose action failed keeps what it had.
+    if (reply.has_error()) return send(work, reply, work.handle.state);
     const Status sendable = check(reply, context.state());
     if (sendable.ok()) return send(work, reply, std::move(context.state()));
     return refuse(work, reply, message_of(sendable));
@@ -183,9 +185,7 @@ class ClientProcess {
 
   // That the node will take this reply and this state, as far as can be told before they are bytes.
   static Status check(const Message& reply, const RecordDict& state) {
-    if (!reply.has_error()) {
-      UMBEL_RETURN_IF_ERROR(annotate(wire::require_sendable(reply.content()), "the reply"));
-    }
+    UMBEL_RETURN_IF_ERROR(annotate(wire::require_sendable(reply.content()), "the reply"));
     UMBEL_RETURN_IF_ERROR(annotate(wire::require_sendable(state), "the state"));
     if (state.byte_size() <= wire::kFrameBytesMax) return absl::OkStatus();
     return invalid_argument("the state: {} bytes, the limit is {}", state.byte_size(),

@@ -21,8 +21,8 @@ class VirtualClients {
   Message handle(const Message& message, const WrapUp* wrap_up = nullptr) {
     return handle(message, wrap_up, [](Message reply) { return reply; });
   }
-  // The reply goes through `judge`; if that makes the client one that left, what it would have kept
-  // is as it was before.
+  // The reply goes through `judge`.  A client whose action failed, or that left, keeps what it had
+  // before; one whose reply is only late has done its work.
   template <class Judge>
   Message handle(const Message& message, const WrapUp* wrap_up, const Judge& judge) {
     const Metadata& metadata = message.metadata();
@@ -32,14 +32,10 @@ class VirtualClients {
     Context context(run_, metadata.destination, client_seed(run_.seed, metadata),
                     settings.empty() ? nullptr : &settings, wrap_up);
     RecordDict before = states_.take(client);
-    if (population_) {
-      context.state() = before;
-    } else {
-      context.state() = std::move(before);
-    }
+    context.state() = before;  // shares the arrays
     Message reply = judge(app_.handle(message, context));
-    const bool left = reply.has_error() && reply.error().code == MessageError::Code::kLeft;
-    states_.put(client, left ? std::move(before) : std::move(context.state()));
+    const bool failed = reply.has_error() && reply.error().code != MessageError::Code::kDeadline;
+    states_.put(client, failed ? std::move(before) : std::move(context.state()));
     return reply;
   }
 

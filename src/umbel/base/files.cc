@@ -1,6 +1,7 @@
 #include "umbel/base/files.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -18,8 +19,14 @@ std::string reason() { return std::strerror(errno); }
 }  // namespace
 
 Result<std::string> read_file(const std::filesystem::path& path, size_t bytes_max) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without O_NONBLOCK to open a pipe that nobody writes to would never return.
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return not_found("{}: cannot open: {}", path.string(), reason());
+  struct stat kind {};
+  if (::fstat(descriptor, &kind) == 0 && S_ISFIFO(kind.st_mode)) {
+    ::close(descriptor);
+    return invalid_argument("{}: a pipe, expected a file", path.string());
+  }
   std::string text;
   char chunk[65536];
   ssize_t got = 0;

@@ -40,15 +40,15 @@ Twin twin(const RunSubject& federated, const RunSubject& central) {
 }
 
 TEST(TwinTest, IsComparedByAccuracyAndByWhatItTookToGetThere) {
-  const Twin both = twin(run_of(1, {0.5, 0.6, 0.7}, 100), run_of(2, {0.6, 0.7, 0.85, 0.8}, 90));
+  const Twin both = twin(run_of(1, {0.5, 0.6, 0.7}, 100), run_of(2, {0.6, 0.7, 0.85, 0.8}, 120));
   EXPECT_EQ(both.run, 2);
   EXPECT_EQ(both.metric, "accuracy");
   EXPECT_DOUBLE_EQ(both.gap, 0.8 - 0.7);
   EXPECT_EQ(both.rounds, 4);
   EXPECT_EQ(both.federated_examples, 300);
-  EXPECT_EQ(both.examples, 360);
+  EXPECT_EQ(both.examples, 480);
   EXPECT_EQ(both.rounds_to_reach, 2);
-  EXPECT_EQ(both.examples_to_reach, 180);
+  EXPECT_EQ(both.examples_to_reach, 240);
   EXPECT_EQ(both.federated_work.network_bytes, 5000);
   EXPECT_EQ(both.work.network_bytes, 1234) << "the data, once";
   EXPECT_EQ(both.federated_work.cpu_seconds, 7);
@@ -75,8 +75,21 @@ TEST(TwinTest, WithoutAnEvaluationThereIsNothingToCompare) {
   EXPECT_EQ(examples_of(run_of(1, {}, 1)), 0);
 }
 
+TEST(TwinTest, IsNoneIfItsClientDoesNotHaveAllTheData) {
+  const Status status = compare_with_twin(run_of(1, {0.9}, 100), run_of(2, {0.5}, 99)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(message_of(status), HasSubstr("with one client the app has 99 examples"));
+}
+
+TEST(TwinTest, WhatCannotBeComparedIsKnownBeforeTheTwinTrains) {
+  EXPECT_TRUE(require_comparable(run_of(1, {0.9}, 1)).ok());
+  EXPECT_THAT(message_of(require_comparable(run_of(1, {0.9}, 1, "perplexity"))),
+              HasSubstr("neither \"accuracy\" nor \"loss\""));
+  EXPECT_THAT(message_of(require_comparable(run_of(1, {0.9}, 0))), HasSubstr("num-examples"));
+}
+
 TEST(TwinTest, ComesBackFromItsRecord) {
-  Twin both = twin(run_of(1, {0.5, 0.6, 0.7}, 100), run_of(2, {0.6, 0.7, 0.85, 0.8}, 90));
+  Twin both = twin(run_of(1, {0.5, 0.6, 0.7}, 100), run_of(2, {0.6, 0.7, 0.85, 0.8}, 120));
   both.work.measured_joules = 17;
   const auto back = twin_of({record_of(both)});
   ASSERT_TRUE(back);

@@ -78,5 +78,6 @@ void serve(umbel::Grid& grid, umbel::Context& context) {
 }  // namespace
 
 umbel::ClientApp client = umbel::ClientApp().train(train);
-umbel::ServerApp server = umbel::ServerApp().main(serve);
+umbel::ServerApp server =
+    umbel::ServerApp().main(serve).no_twin("each site's images are its own scanner's");
 UMBEL_MAIN(server, client)

@@ -9,24 +9,26 @@ namespace umbel::cli {
 
 namespace {
 
-double asked(const RunSubject& subject) {
-  return static_cast<double>(subject.run.clients) + static_cast<double>(subject.run.failures);
-}
-
 double share_of(const RunSubject& subject, std::initializer_list<std::string_view> reasons) {
   double count = 0;
   for (const auto& [reason, times] : subject.run.failure_reasons) {
     if (std::ranges::count(reasons, reason) != 0) count += static_cast<double>(times);
   }
-  return count / std::max(1.0, asked(subject));
+  return count / std::max(1.0, subject.asked.count);
+}
+
+std::string asked_text(const Asked& asked) {
+  return fmt::format("{}{} asked", asked.exact ? "" : "at most ",
+                     count_text(static_cast<int64_t>(std::min(asked.count, 9e18))));
 }
 
 void failures(const RunSubject& subject, Findings& findings) {
-  const double share = static_cast<double>(subject.run.failures) / std::max(1.0, asked(subject));
+  const double share =
+      static_cast<double>(subject.run.failures) / std::max(1.0, subject.asked.count);
   if (share < 0.1) return;
-  std::string text = fmt::format("{} of {} asked: {}", count_text(subject.run.failures),
-                                 count_text(static_cast<int64_t>(std::min(asked(subject), 9e18))),
-                                 reasons_summary(subject.run.failure_reasons));
+  std::string text =
+      fmt::format("{} of {}: {}", count_text(subject.run.failures), asked_text(subject.asked),
+                  reasons_summary(subject.run.failure_reasons));
   for (const RoundEvent& round : subject.rounds) {
     if (round.failure_samples.empty()) continue;
     const FailureSample& sample = round.failure_samples.front();
@@ -59,7 +61,8 @@ void dead(const RunSubject& subject, Findings& findings) {
 void stragglers(const RunSubject& subject, Findings& findings) {
   const double share = share_of(subject, {"deadline"});
   if (share < 0.05) return;
-  findings.add("", fmt::format("{:.0f} % of those asked were late for the deadline", 100 * share));
+  findings.add("", fmt::format("{:.0f} % of {} were late for the deadline", 100 * share,
+                               asked_text(subject.asked)));
 }
 
 void skipped(const RunSubject& subject, Findings& findings) {

@@ -27,6 +27,22 @@ RoundSeries global_series(const std::vector<RoundEvent>& rounds, const char* nam
   return server.empty() ? series_of(rounds, &RoundEvent::evaluate, name, "federated") : server;
 }
 
+// A round says how many were trained and how many failed, in training and in evaluation; not how
+// many were evaluated, of whom there are no more than clients.
+Asked asked_in(const std::vector<RoundEvent>& rounds, const Run& run) {
+  Asked asked;
+  double known = 0;
+  for (const RoundEvent& round : rounds) {
+    known += static_cast<double>(round.clients) + static_cast<double>(round.failures);
+    if (round.evaluate.empty()) continue;
+    asked.count += static_cast<double>(run.nodes);
+    asked.exact = false;
+  }
+  asked.count +=
+      std::max(known, static_cast<double>(run.clients) + static_cast<double>(run.failures));
+  return asked;
+}
+
 }  // namespace
 
 bool RoundSeries::all_finite() const {
@@ -83,6 +99,7 @@ RunSubject run_subject(Run run, std::vector<RoundEvent> rounds, std::vector<Sett
   subject.run = std::move(run);
   std::erase_if(rounds, [](const RoundEvent& round) { return round.round == 0; });
   subject.rounds = std::move(rounds);
+  subject.asked = asked_in(subject.rounds, subject.run);
   subject.settings = std::move(settings);
   subject.records = std::move(records);
   subject.artifacts = std::move(artifacts);

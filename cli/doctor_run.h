@@ -27,6 +27,12 @@ struct RoundSeries {
   double mean(double from, double to) const;
 };
 
+// How often clients were asked to train or to evaluate.
+struct Asked {
+  double count = 0;
+  bool exact = true;  // else it is the most that it can have been
+};
+
 // A run as rules look at it: what history knows, and what follows from it.
 struct RunSubject {
   Run run;
@@ -35,6 +41,7 @@ struct RunSubject {
   std::vector<RecordEvent> records;
   std::vector<ArtifactEvent> artifacts;
 
+  Asked asked;                     // failures are of both kinds: a share of them is one of this
   RoundSeries loss, accuracy;      // of the global model: the server's, else the clients'
   RoundSeries train_loss;          // of the clients' own models
   RoundSeries federated_accuracy;  // of the global model on the clients' data

@@ -230,6 +230,35 @@ TEST(RunDoctor, WhoseAccuracyStillRisesDoesNotOverfit) {
   EXPECT_FALSE(found(story).contains("R06"));
 }
 
+// Ten train and a hundred evaluate in each round, of whom five come too late.
+TEST(RunDoctor, FailuresInEvaluationAreNoneOfThoseWhoTrain) {
+  Story story = sound();
+  story.federated_accuracy = rising;
+  story.more_of_round = [](RoundEvent& round) { round.failures = 5; };
+  story.more = [](RunSubject& subject) {
+    subject.run.failure_reasons = {{"deadline", subject.run.failures}};
+  };
+  EXPECT_EQ(subject_of(story).asked.count, 40 * 115);
+  EXPECT_FALSE(subject_of(story).asked.exact);
+  EXPECT_THAT(found(story), testing::IsEmpty());
+  story.federated_accuracy = nullptr;
+  EXPECT_EQ(subject_of(story).asked.count, 40 * 15);
+  EXPECT_TRUE(subject_of(story).asked.exact);
+  EXPECT_EQ(found(story), std::set<std::string>({"R15", "R17"}));
+}
+
+TEST(RunDoctor, NoShareOfFailuresIsAboveOne) {
+  Story story = sound();
+  story.more_of_round = [](RoundEvent& round) {
+    round.clients = 0;
+    round.failures = 20;
+  };
+  for (const Finding& finding : run_rules().check(subject_of(story))) {
+    if (finding.rule == "R15") EXPECT_THAT(finding.fact, testing::StartsWith("800 of 800 asked"));
+  }
+  EXPECT_THAT(found(story), testing::Contains("R15"));
+}
+
 TEST(RunDoctor, FindingsHaveTheirNumbers) {
   for (const auto& [id, one] : cases()) {
     for (const Finding& finding : run_rules().check(subject_of(one.story))) {

@@ -26,7 +26,6 @@ enum Purpose : uint64_t {
 
 constexpr double kSecondsPerHour = 3600;
 constexpr double kBitsPerMbit = 1e6;
-constexpr int kSessionsMax = 1000;  // that are looked at for the end of a stay
 
 double unit(uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
 
@@ -55,51 +54,75 @@ double Population::factor(uint64_t client, uint64_t purpose, double spread) cons
   return std::exp(spread * Rng(derive_seed(seed_, {client, purpose})).normal());
 }
 
-std::optional<VirtualTime> Population::stays_until(uint64_t client, VirtualTime now) const {
+bool Population::always_available() const {
   switch (options_.availability) {
     case Availability::kAlways:
-      return VirtualTime::max();
+      return true;
     case Availability::kProbability:
-      return in_session(client, now);
+      return options_.available_share >= 1;
     case Availability::kDaily:
-      return in_day(client, now);
+      return options_.available_share >= 1 && options_.day_hours >= 24;
     case Availability::kTrace:
-      return in_trace(client, now);
+      break;
   }
-  return std::nullopt;
+  return false;
+}
+
+bool Population::available(uint64_t client, VirtualTime now) const {
+  if (always_available()) return true;
+  return trace_ ? interval(client, now) != nullptr : cycle(client).there(now);
+}
+
+std::optional<VirtualTime> Population::stays_until(uint64_t client, VirtualTime now,
+                                                   VirtualTime horizon) const {
+  if (always_available()) return VirtualTime::max();
+  if (trace_) return traced_until(client, now);
+  const Cycle cycle = this->cycle(client);
+  if (!cycle.there(now)) return std::nullopt;
+  return cycle.stays_until(now, horizon);
+}
+
+std::optional<VirtualTime> Population::next_arrival(uint64_t client, VirtualTime now,
+                                                    VirtualTime horizon) const {
+  const auto arrival = always_available() ? now
+                       : trace_           ? traced_from(client, now)
+                                          : cycle(client).next(now, horizon);
+  return arrival && *arrival <= horizon ? arrival : std::nullopt;
+}
+
+uint64_t Population::distinct_clients() const {
+  return trace_ ? std::min(clients_, trace_->clients()) : clients_;
+}
+
+Cycle Population::cycle(uint64_t client) const {
+  return options_.availability == Availability::kDaily ? days(client) : sessions(client);
 }
 
 // Sessions begin at a phase of the client's own, so that not everybody leaves at once.
-std::optional<VirtualTime> Population::in_session(uint64_t client, VirtualTime now) const {
+Cycle Population::sessions(uint64_t client) const {
   const VirtualTime length = virtual_time(options_.session_hours * kSecondsPerHour);
   const VirtualTime phase = virtual_time(uniform({client, kPhase}) * seconds_of(length));
-  const auto first = static_cast<uint64_t>((now + phase) / length);
-  const auto there = [&](uint64_t session) {
-    return uniform({client, kSession, session}) < options_.available_share;
-  };
-  if (!there(first)) return std::nullopt;
-  uint64_t session = first + 1;
-  while (session - first < kSessionsMax && there(session)) ++session;
-  return length * static_cast<int64_t>(session) - phase;
+  return {length, length, phase, options_.available_share, seed_, client, kSession};
 }
 
-std::optional<VirtualTime> Population::in_day(uint64_t client, VirtualTime now) const {
+Cycle Population::days(uint64_t client) const {
   const std::vector<double>& zones = options_.time_zones;
-  const auto index =
-      static_cast<size_t>(uniform({client, kZone}) * static_cast<double>(zones.size()));
-  const double zone = zones[std::min(index, zones.size() - 1)];
-  const double jitter = options_.day_jitter_hours * (2 * uniform({client, kJitter}) - 1);
-  // Hours since the window opened, on a day some days before the first: never negative.
-  const double hours = seconds_of(now) / kSecondsPerHour + options_.start_hour + zone -
-                       options_.day_from - jitter + 4 * 24;
-  const double day = std::floor(hours / 24);
-  const double since = hours - 24 * day;
-  if (since >= options_.day_hours) return std::nullopt;
-  if (uniform({client, kDay, static_cast<uint64_t>(day)}) >= options_.available_share) {
-    return std::nullopt;
+  double zone = zones[0];
+  if (zones.size() > 1) {
+    const double place = uniform({client, kZone}) * static_cast<double>(zones.size());
+    zone = zones[std::min(static_cast<size_t>(place), zones.size() - 1)];
   }
-  return now +
-         std::max(VirtualTime(1), virtual_time((options_.day_hours - since) * kSecondsPerHour));
+  double jitter = options_.day_jitter_hours;
+  if (jitter != 0) jitter *= 2 * uniform({client, kJitter}) - 1;
+  // Since the window opened, on a day some days before the first: never negative.
+  const double hours = options_.start_hour + zone - options_.day_from - jitter + 4 * 24;
+  return {std::chrono::hours(24),
+          virtual_time(options_.day_hours * kSecondsPerHour),
+          virtual_time(hours * kSecondsPerHour),
+          options_.available_share,
+          seed_,
+          client,
+          kDay};
 }
 
 const Trace::Interval* Population::interval(uint64_t client, VirtualTime now) const {
@@ -109,16 +132,31 @@ const Trace::Interval* Population::interval(uint64_t client, VirtualTime now) co
   return trace_->at(client, now);
 }
 
-std::optional<VirtualTime> Population::in_trace(uint64_t client, VirtualTime now) const {
+std::optional<VirtualTime> Population::traced_until(uint64_t client, VirtualTime now) const {
   const Trace::Interval* there = interval(client, now);
   if (there == nullptr) return std::nullopt;
-  const VirtualTime begun =
-      options_.trace_end == TraceEnd::kRepeat ? now - now % trace_->length() : VirtualTime(0);
   const VirtualTime until = trace_->stays_until(*there);
-  if (until < trace_->length() || options_.trace_end == TraceEnd::kStop) return begun + until;
+  if (options_.trace_end == TraceEnd::kStop) return until;
+  const VirtualTime begun = now - now % trace_->length();
+  if (until < trace_->length()) return begun + until;
   // Who is there at the end and at the beginning stays from one into the other.
   const Trace::Interval* again = trace_->at(there->client, VirtualTime(0));
-  return begun + until + (again != nullptr ? trace_->stays_until(*again) : VirtualTime(0));
+  if (again == nullptr) return begun + until;
+  const VirtualTime next = trace_->stays_until(*again);
+  return next == trace_->length() ? VirtualTime::max() : begun + until + next;
+}
+
+std::optional<VirtualTime> Population::traced_from(uint64_t client, VirtualTime now) const {
+  if (options_.trace_reuse) client %= trace_->clients();
+  VirtualTime begun(0);
+  if (options_.trace_end == TraceEnd::kRepeat) begun = now - now % trace_->length();
+  const Trace::Interval* next = trace_->next(client, now - begun);
+  if (next == nullptr && options_.trace_end == TraceEnd::kRepeat) {
+    begun += trace_->length();
+    next = trace_->next(client, VirtualTime(0));
+  }
+  if (next == nullptr) return std::nullopt;
+  return std::max(now, begun + next->start);
 }
 
 std::optional<std::string> Population::over(VirtualTime now) const {
@@ -159,7 +197,8 @@ Outcome Population::outcome(uint64_t client, VirtualTime start, const Work& work
     const double part = unit(derive_seed(draw, {kLeavesAt}));
     outcome = {Outcome::Kind::kLeft, virtual_time(part * seconds_of(whole))};
   }
-  const VirtualTime until = stays_until(client, start).value_or(start);
+  const VirtualTime horizon = start + std::min(outcome.took, deadline.value_or(outcome.took));
+  const VirtualTime until = stays_until(client, start, horizon).value_or(start);
   if (until == start || until - start < outcome.took) {
     outcome = {Outcome::Kind::kLeft, until - start};
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "umbel/population/cycle.h"
 #include "umbel/population/population_options.h"
 #include "umbel/population/trace.h"
 #include "umbel/population/virtual_time.h"
@@ -48,9 +49,21 @@ class Population final : public Traits {
   uint64_t clients() const { return clients_; }
   const PopulationOptions& options() const { return options_; }
 
-  // Until when a client that is there at `now` stays; nothing if it is not there.
-  std::optional<VirtualTime> stays_until(uint64_t client, VirtualTime now) const;
-  bool available(uint64_t client, VirtualTime now) const { return !!stays_until(client, now); }
+  // Whether every client is there at any time.
+  bool always_available() const;
+  // Whether a client is there: the cheapest of the three questions.
+  bool available(uint64_t client, VirtualTime now) const;
+  // Until when a client that is there at `now` stays; nothing if it is not there,
+  // VirtualTime::max() if it never leaves.  An end after `horizon` is not looked for: what is
+  // returned then is after the horizon, too.
+  std::optional<VirtualTime> stays_until(uint64_t client, VirtualTime now,
+                                         VirtualTime horizon = kVirtualTimeMax) const;
+  // The first time from `now` to `horizon`, both included, at which the client is there; nothing if
+  // it does not come.
+  std::optional<VirtualTime> next_arrival(uint64_t client, VirtualTime now,
+                                          VirtualTime horizon = kVirtualTimeMax) const;
+  // The clients below this number come and go as all do: with a trace, as many as it has.
+  uint64_t distinct_clients() const;
   Rates rates(uint64_t client, VirtualTime now) const;
   // latency + bytes down / bandwidth + examples * seconds_per_example / speed + bytes up /
   // bandwidth, at the rates of the moment at which it begins.
@@ -71,9 +84,11 @@ class Population final : public Traits {
       : options_(std::move(options)), clients_(clients), seed_(seed) {}
   double uniform(std::initializer_list<uint64_t> path) const;
   double factor(uint64_t client, uint64_t purpose, double spread) const;
-  std::optional<VirtualTime> in_session(uint64_t client, VirtualTime now) const;
-  std::optional<VirtualTime> in_day(uint64_t client, VirtualTime now) const;
-  std::optional<VirtualTime> in_trace(uint64_t client, VirtualTime now) const;
+  Cycle sessions(uint64_t client) const;
+  Cycle days(uint64_t client) const;
+  Cycle cycle(uint64_t client) const;
+  std::optional<VirtualTime> traced_until(uint64_t client, VirtualTime now) const;
+  std::optional<VirtualTime> traced_from(uint64_t client, VirtualTime now) const;
   const Trace::Interval* interval(uint64_t client, VirtualTime now) const;
 
   PopulationOptions options_;

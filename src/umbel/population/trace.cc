@@ -145,6 +145,13 @@ const Trace::Interval* Trace::at(uint64_t client, VirtualTime time) const {
   return interval.client == client && time < interval.end ? &interval : nullptr;
 }
 
+const Trace::Interval* Trace::next(uint64_t client, VirtualTime time) const {
+  if (const Interval* here = at(client, time)) return here;
+  const Interval wanted{client, time, {}, 0, 0, 0};
+  const auto after = std::upper_bound(intervals_.begin(), intervals_.end(), wanted, before);
+  return after != intervals_.end() && after->client == client ? &*after : nullptr;
+}
+
 VirtualTime Trace::stays_until(const Interval& interval) const {
   const Interval* last = &interval;
   const Interval* end = intervals_.data() + intervals_.size();

@@ -42,6 +42,8 @@ class Trace {
 
   // The client's interval that holds `time`, or nullptr.
   const Interval* at(uint64_t client, VirtualTime time) const;
+  // The client's first interval that ends after `time`, or nullptr.
+  const Interval* next(uint64_t client, VirtualTime time) const;
   // The end of the time, from there on, for which the client stays without a gap.
   VirtualTime stays_until(const Interval& interval) const;
 

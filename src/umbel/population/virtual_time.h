@@ -17,6 +17,7 @@ inline VirtualTime virtual_time(double seconds) {
   if (!(seconds > 0)) return VirtualTime::zero();
   return VirtualTime(std::llround(std::fmin(seconds, kVirtualSecondsMax) * 1e6));
 }
+inline constexpr VirtualTime kVirtualTimeMax(int64_t{10'000'000'000'000'000});
 inline double seconds_of(VirtualTime time) { return static_cast<double>(time.count()) / 1e6; }
 
 }  // namespace umbel

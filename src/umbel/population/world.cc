@@ -7,19 +7,12 @@
 
 namespace umbel {
 
-namespace {
-
-constexpr VirtualTime kStepMin = std::chrono::minutes(1);
-constexpr uint64_t kLookedAtMax = 1 << 20;  // clients, for one who is there
-
-}  // namespace
-
 void World::advance(VirtualTime by) {
   if (together_) {
     together_ = std::max(*together_, by);
     return;
   }
-  now_ = std::min(now_ + std::max(by, VirtualTime::zero()), virtual_time(kVirtualSecondsMax));
+  now_ = std::min(now_ + std::max(by, VirtualTime::zero()), kVirtualTimeMax);
 }
 
 void World::end_together() {
@@ -30,7 +23,7 @@ void World::end_together() {
 
 Pool World::pool() const {
   Pool pool{population_->clients(), population_.get(), {}};
-  if (population_->options().availability == Availability::kAlways) return pool;
+  if (population_->always_available()) return pool;
   pool.available = [population = population_, now = now_](uint64_t client) {
     return population->available(client, now);
   };
@@ -39,7 +32,7 @@ Pool World::pool() const {
 
 uint64_t World::available() const {
   const uint64_t clients = population_->clients();
-  if (population_->options().availability == Availability::kAlways) return clients;
+  if (population_->always_available()) return clients;
   const bool counted = clients <= kCountedMax;
   const uint64_t looks = std::min(clients, kCountedMax);
   Rng rng(derive_seed(static_cast<uint64_t>(now_.count()), "available"));
@@ -52,30 +45,38 @@ uint64_t World::available() const {
       static_cast<double>(there) / static_cast<double>(looks) * static_cast<double>(clients)));
 }
 
-// Every client of a small population; of a large one clients at even distances.
-bool World::anybody() const {
-  if (population_->options().availability == Availability::kAlways) return true;
-  const uint64_t clients = population_->clients();
-  const uint64_t looks = std::min(clients, kLookedAtMax);
-  for (uint64_t i = 0; i != looks; ++i) {
-    const uint64_t client = clients / looks * i + std::min(i, clients % looks);
-    if (population_->available(client, now_)) return true;
+std::optional<VirtualTime> World::first_arrival(VirtualTime horizon) const {
+  const uint64_t clients = population_->distinct_clients();
+  const bool all = clients <= kAwaitedMax;
+  Rng rng(derive_seed(static_cast<uint64_t>(now_.count()), "arrival"));
+  std::optional<VirtualTime> first;
+  for (uint64_t i = 0; i != std::min(clients, kAwaitedMax) && first != now_; ++i) {
+    const uint64_t client = all ? i : rng.below(clients);
+    const auto arrival = population_->next_arrival(client, now_, horizon);
+    if (!arrival) continue;
+    first = arrival;
+    horizon = *arrival - VirtualTime(1);  // who comes later makes no difference
   }
-  return false;
+  return first;
 }
 
 Status World::await_anybody() {
-  const VirtualTime begun = now_;
-  while (true) {
-    if (const auto reason = population_->over(now_)) return absl::OutOfRangeError(*reason);
-    if (anybody()) return absl::OkStatus();
-    if (now_ - begun > std::chrono::hours(kWaitHoursMax)) {
-      return unavailable(
-          "population: no client was there for {} days from {} s on: look at its availability",
-          kWaitHoursMax / 24, seconds_of(begun));
+  if (const auto reason = population_->over(now_)) return absl::OutOfRangeError(*reason);
+  const VirtualTime patience = now_ + std::chrono::hours(kWaitHoursMax);
+  const VirtualTime horizon = std::min(patience, kVirtualTimeMax - VirtualTime(1));
+  if (now_ <= horizon) {
+    if (const auto arrival = first_arrival(horizon)) {
+      advance(*arrival - now_);
+      return absl::OkStatus();
     }
-    advance(std::max(kStepMin, (now_ - begun) / 8));
   }
+  if (horizon < patience) {
+    return absl::OutOfRangeError(
+        fmt::format("virtual time ends after {:.0f} s, 317 years", seconds_of(kVirtualTimeMax)));
+  }
+  return unavailable(
+      "population: no client was there for {} days from {} s on: look at its availability",
+      kWaitHoursMax / 24, seconds_of(now_));
 }
 
 }  // namespace umbel

@@ -29,15 +29,18 @@ class World {
   // How many those are: counted in a population of up to kCountedMax, else estimated from that many
   // draws, with a standard error of at most 0.4 % of the population.
   uint64_t available() const;
-  // Lets time pass until somebody can be asked, in steps that grow with the wait.  UNAVAILABLE if
-  // nobody can for kWaitHoursMax.  OUT_OF_RANGE with the reason if the population's time is over.
+  // Lets time pass until the moment at which the first client can be asked: the first of all, or in
+  // a population of more than kAwaitedMax of that many, which are drawn anew each time. UNAVAILABLE
+  // if none can for kWaitHoursMax.  OUT_OF_RANGE with the reason if the population's time is over,
+  // or virtual time is (kVirtualTimeMax).  A failed call lets no time pass.
   Status await_anybody();
 
   static constexpr uint64_t kCountedMax = 16'384;
+  static constexpr uint64_t kAwaitedMax = 1 << 20;
   static constexpr int kWaitHoursMax = 24 * 31;
 
  private:
-  bool anybody() const;
+  std::optional<VirtualTime> first_arrival(VirtualTime horizon) const;
 
   std::shared_ptr<const Population> population_;
   VirtualTime now_{};

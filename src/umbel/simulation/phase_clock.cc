@@ -43,7 +43,7 @@ Outcome PhaseClock::outcome(const Metadata& message, const Work& work) const {
 std::optional<MessageError> PhaseClock::lost_on_the_way(const Metadata& message) {
   const uint64_t client = message.destination.value();
   const VirtualTime way = population_.duration(client, start_, {.bytes_down = bytes_down_});
-  const VirtualTime until = population_.stays_until(client, start_).value_or(start_);
+  const VirtualTime until = population_.stays_until(client, start_, start_ + way).value_or(start_);
   const bool gone = until == start_ || until - start_ < way;
   if (!gone && (!deadline_ || way <= *deadline_)) return std::nullopt;
   return settle(outcome(message, {.bytes_down = bytes_down_}));

@@ -11,7 +11,7 @@ const MetricRecord kNoMetrics;
 }  // namespace
 
 Fold::Fold(std::shared_ptr<const Layout> layout, FoldOptions options)
-    : options_(std::move(options)), tally_(options_.weight_key) {
+    : options_(std::move(options)), tally_(options_) {
   if (layout) arrays_.emplace(std::move(layout));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <string>
@@ -17,6 +18,9 @@ struct FoldOptions {
   std::function<double(const MetricRecord&)> weight;
   // No client counts more than this: larger weights are lowered to it.
   double weight_max = std::numeric_limits<double>::infinity();
+  // A metric that fewer replies have is left out, as if none had it: a mean over one is that one's.
+  // In a simulation only.
+  uint64_t metric_replies_min = 1;
 };
 
 }  // namespace umbel

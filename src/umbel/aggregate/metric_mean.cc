@@ -97,6 +97,7 @@ void MetricMean::add(const MetricRecord& metrics, double weight) {
       if (!numbers.rests.empty()) column.sums[i].add_product(factor, numbers.rests[i]);
     }
     column.weight.add(factor);
+    ++column.replies;
   }
   limit_names();
 }
@@ -112,6 +113,7 @@ void MetricMean::merge(const MetricMean& other) {
     ours.integers &= theirs.integers;
     for (size_t i = 0; i != ours.sums.size(); ++i) ours.sums[i].add(theirs.sums[i]);
     ours.weight.add(theirs.weight);
+    ours.replies += theirs.replies;
   }
   limit_names();
 }
@@ -121,10 +123,10 @@ void MetricMean::limit_names() {
   while (columns_.size() > kNamesMax) columns_.erase(std::prev(columns_.end()));
 }
 
-MetricRecord MetricMean::finish() const {
+MetricRecord MetricMean::finish(uint64_t replies_min) const {
   MetricRecord metrics;
   for (const auto& [name, column] : columns_) {
-    if (column.conflict) continue;
+    if (column.conflict || column.replies < replies_min) continue;
     const bool summed = name == sum_key_;
     std::vector<double> values;
     for (const kernel::ExactSum& sum : column.sums) {

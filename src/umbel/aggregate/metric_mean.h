@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -25,8 +26,8 @@ class MetricMean {
   // Takes what passed check().
   void add(const MetricRecord& metrics, double weight);
   void merge(const MetricMean& other);
-  // In the order of the names.
-  MetricRecord finish() const;
+  // In the order of the names; without those that fewer than `replies_min` replies had.
+  MetricRecord finish(uint64_t replies_min = 1) const;
 
  private:
   struct Column {
@@ -35,6 +36,7 @@ class MetricMean {
     bool conflict = false;  // lists of unlike lengths were seen
     std::vector<kernel::ExactSum> sums;
     kernel::ExactSum weight;
+    uint64_t replies = 0;
   };
 
   void limit_names();

@@ -130,5 +130,15 @@ TEST(MetricMeanTest, RefusesWhatCannotBeAveraged) {
   EXPECT_THAT(why(many), HasSubstr("1001 metrics in one reply, the limit is 1000"));
 }
 
+TEST(MetricMean, WhatTooFewHaveIsLeftOut) {
+  MetricMean a("n"), b("n");
+  a.add({{"n", 1}, {"loss", 2.0}, {"rare", 1.0}}, 1);
+  a.add({{"n", 1}, {"loss", 4.0}}, 1);
+  b.add({{"n", 1}, {"rare", 3.0}}, 1);
+  a.merge(b);
+  EXPECT_EQ(a.finish(2), (MetricRecord{{"loss", 3.0}, {"n", 3}, {"rare", 2.0}}));
+  EXPECT_EQ(a.finish(3), (MetricRecord{{"n", 3}}));
+}
+
 }  // namespace
 }  // namespace umbel::aggregate

@@ -45,7 +45,7 @@ class StreamFold::Streamed {
 
 struct StreamFold::State {
   State(std::shared_ptr<const Layout> layout, FoldOptions options)
-      : options(options), whole(layout, options), streamed(this->options.weight_key) {
+      : options(options), whole(layout, options), streamed(options) {
     if (layout) sums.emplace(std::move(layout));
   }
 
@@ -179,7 +179,7 @@ std::vector<NodeId> StreamFold::restart() {
   absl::MutexLock lock(&state_->mutex);
   ++state_->generation;
   if (state_->sums) state_->sums->clear();
-  state_->streamed = Tally(state_->options.weight_key);
+  state_->streamed = Tally(state_->options);
   state_->under_way = 0;
   state_->spoilt = false;
   return std::exchange(state_->counted, std::vector<NodeId>());
@@ -222,7 +222,7 @@ Status StreamFold::State::require_at_rest() const {
 
 Result<FoldResult> StreamFold::close(const Take& take) {
   std::optional<WeightedMean> whole;
-  Tally all(state_->options.weight_key);
+  Tally all(state_->options);
   {
     absl::MutexLock lock(&state_->mutex);
     UMBEL_RETURN_IF_ERROR(state_->require_at_rest());

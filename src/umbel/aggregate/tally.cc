@@ -106,7 +106,7 @@ void Tally::merge(Tally&& other) {
 
 FoldResult Tally::finish() {
   result_.weight = weight_.value();
-  result_.metrics = metrics_.finish();
+  result_.metrics = metrics_.finish(metric_replies_min_);
   return std::move(result_);
 }
 

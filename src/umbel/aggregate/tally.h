@@ -21,7 +21,8 @@ Result<double> reply_weight(const MetricRecord& metrics, const FoldOptions& opti
 // order and the grouping of the calls cannot matter.  One thread at a time.
 class Tally {
  public:
-  explicit Tally(std::string weight_key) : metrics_(std::move(weight_key)) {}
+  explicit Tally(const FoldOptions& options)
+      : metrics_(options.weight_key), metric_replies_min_(options.metric_replies_min) {}
 
   // A reply that counts; weight and metrics as reply_weight() accepted them.
   void count(const MetricRecord& metrics, double weight, uint64_t bytes);
@@ -38,6 +39,7 @@ class Tally {
   void keep_sample(Failure failure);
 
   MetricMean metrics_;
+  uint64_t metric_replies_min_;
   kernel::ExactSum weight_;
   FoldResult result_;
 };

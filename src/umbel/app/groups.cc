@@ -84,9 +84,12 @@ aggregate::FoldResult evaluate_groups(Grid& grid, const Broadcast& broadcast,
   for (std::vector<uint64_t>& group : asked) {
     Broadcast part = broadcast;
     part.nodes = std::move(group);
-    folds.push_back(part.nodes.empty()
-                        ? aggregate::FoldResult()
-                        : grid.send_and_fold(part, {nullptr, plan.options}, deadline));
+    // A metric that few of a group have is none of the group's, nor of the whole: the difference
+    // would tell.
+    FoldOptions options = plan.options;
+    options.metric_replies_min = groups.size_min;
+    folds.push_back(part.nodes.empty() ? aggregate::FoldResult()
+                                       : grid.send_and_fold(part, {nullptr, options}, deadline));
   }
   if (grid.world()) grid.world()->end_together();
 

@@ -13,7 +13,8 @@ struct Groups {
   std::string attribute;
   // The metrics of fewer clients than this are told of nowhere, and neither is what they could be
   // made from by subtraction: where one group is too small, another one is left out with it, the
-  // smallest, until those that are left out have so many clients together.
+  // smallest, until those that are left out have so many clients together.  A metric that fewer
+  // clients of a group have is left out of the group's and of everybody's.
   uint64_t size_min = 5;
 };
 

@@ -213,6 +213,10 @@ aggregate::FoldResult HubGrid::send_and_fold(const Broadcast& broadcast,
   state_->require_running();
   or_throw(check_broadcast(broadcast, node_count(), deadline));
   or_throw(wire::require_sendable(*broadcast.content));
+  if (plan.options.metric_replies_min > 1) {
+    throw Error(
+        failed_precondition("metric_replies_min is for simulations: a hub does not know it"));
+  }
   wire::FoldCall call = call_of(broadcast, plan, deadline);
   call.call = state_->next_call.fetch_add(1);
   call.first_message = state_->next_message.fetch_add(broadcast.nodes.size());

@@ -232,8 +232,43 @@ TEST_F(TraceTest, NobodyIsThereForAWhileAndTimePasses) {
   EXPECT_EQ(result.history[0].clients, 1u);
   EXPECT_EQ(result.history[1].failures, 1u);  // left after 10 s
   EXPECT_EQ(result.history[2].clients, 1u);
-  EXPECT_GT(federation.now, seconds(7200));
-  EXPECT_LT(federation.now, seconds(8200));
+  EXPECT_EQ(result.history[0].virtual_time->seconds, 40);
+  EXPECT_EQ(result.history[1].virtual_time->seconds, 10);
+  EXPECT_EQ(result.history[2].virtual_time->seconds, 7200 - 50 + 40);
+  EXPECT_EQ(federation.now, seconds(7240));
+}
+
+// Windows of 100 s, each 200 s, and work of 100 s: it is done whenever it begins with the window.
+TEST_F(TraceTest, WorkThatJustFitsAWindowIsDoneInEachOne) {
+  std::string text = "client,start,end\n";
+  for (int i = 0; i != 20; ++i) {
+    for (int client : {0, 1, 2}) text += fmt::format("{},{},{}\n", client, 200 * i, 200 * i + 100);
+  }
+  PopulationOptions options = traced(text);
+  options.seconds_per_example = 10;
+  Federation federation(3);
+  const auto result = federation.rounds(options, 2, fed_avg(), {.rounds = 20});
+  ASSERT_EQ(result.history.size(), 20u);
+  for (const RoundReport& report : result.history) {
+    EXPECT_EQ(report.clients, 3u);
+    EXPECT_EQ(report.failures, 0u);
+    EXPECT_EQ(report.virtual_time->seconds, report.round == 1 ? 100 : 200);
+  }
+}
+
+TEST(VirtualTime, ARunEndsWithVirtualTimeAndSaysSo) {
+  Federation federation(3);
+  ClientApp app;
+  app.train([](const Message& m, Context&) {
+    return m.reply({{"w", Array::of<float>({0, 0})}}, {{"num-examples", 4000}});
+  });
+  federation.app = app;
+  // 4 * 10^9 s a round: the third reaches 10^10 s.
+  const auto result = federation.rounds({.seconds_per_example = 1e6}, 1, fed_avg(), {.rounds = 9});
+  EXPECT_EQ(result.rounds, 3u);
+  EXPECT_THAT(result.stopped_because, HasSubstr("virtual time ends after 10000000000 s"));
+  EXPECT_THAT(federation.runtime.early, HasSubstr("virtual time ends"));
+  EXPECT_EQ(federation.now, kVirtualTimeMax);
 }
 
 TEST(VirtualTime, ASamplerThatFindsNobodyLetsTimePass) {

@@ -76,7 +76,7 @@ bool Population::available(uint64_t client, VirtualTime now) const {
 std::optional<VirtualTime> Population::stays_until(uint64_t client, VirtualTime now,
                                                    VirtualTime horizon) const {
   if (always_available()) return VirtualTime::max();
-  if (trace_) return traced_until(client, now);
+  if (trace_) return traced_until(client, now, horizon);
   const Cycle cycle = this->cycle(client);
   if (!cycle.there(now)) return std::nullopt;
   return cycle.stays_until(now, horizon);
@@ -132,17 +132,19 @@ const Trace::Interval* Population::interval(uint64_t client, VirtualTime now) co
   return trace_->at(client, now);
 }
 
-std::optional<VirtualTime> Population::traced_until(uint64_t client, VirtualTime now) const {
+std::optional<VirtualTime> Population::traced_until(uint64_t client, VirtualTime now,
+                                                    VirtualTime horizon) const {
   const Trace::Interval* there = interval(client, now);
   if (there == nullptr) return std::nullopt;
-  const VirtualTime until = trace_->stays_until(*there);
-  if (options_.trace_end == TraceEnd::kStop) return until;
-  const VirtualTime begun = now - now % trace_->length();
+  const bool repeats = options_.trace_end == TraceEnd::kRepeat;
+  const VirtualTime begun = repeats ? now - now % trace_->length() : VirtualTime(0);
+  const VirtualTime until = trace_->stays_until(*there, horizon - begun);
+  if (!repeats) return until;
   if (until < trace_->length()) return begun + until;
   // Who is there at the end and at the beginning stays from one into the other.
   const Trace::Interval* again = trace_->at(there->client, VirtualTime(0));
   if (again == nullptr) return begun + until;
-  const VirtualTime next = trace_->stays_until(*again);
+  const VirtualTime next = trace_->stays_until(*again, horizon - begun - until);
   return next == trace_->length() ? VirtualTime::max() : begun + until + next;
 }
 

@@ -87,7 +87,8 @@ class Population final : public Traits {
   Cycle sessions(uint64_t client) const;
   Cycle days(uint64_t client) const;
   Cycle cycle(uint64_t client) const;
-  std::optional<VirtualTime> traced_until(uint64_t client, VirtualTime now) const;
+  std::optional<VirtualTime> traced_until(uint64_t client, VirtualTime now,
+                                          VirtualTime horizon) const;
   std::optional<VirtualTime> traced_from(uint64_t client, VirtualTime now) const;
   const Trace::Interval* interval(uint64_t client, VirtualTime now) const;
 

@@ -167,6 +167,16 @@ TEST(Presence, WhoIsAlwaysThereNeverLeaves) {
   }
 }
 
+TEST(Presence, OnlyTheRowsUpToTheHorizonAreLookedAt) {
+  std::string rows;
+  for (int i = 0; i != 100; ++i) rows += fmt::format("0,{},{}\n", 10 * i, 10 * i + 10);
+  const Population population = traced(rows);
+  EXPECT_EQ(population.stays_until(0, seconds(3), seconds(25)), seconds(30));
+  EXPECT_EQ(population.stays_until(0, seconds(3), seconds(30)), seconds(40));
+  EXPECT_EQ(population.stays_until(0, seconds(1993), seconds(2025)), seconds(2030));
+  EXPECT_EQ(population.stays_until(0, seconds(3)), VirtualTime::max());
+}
+
 TEST(Presence, WorkOverMidnightIsDoneWhereTheDayHasNoEnd) {
   const Population population = make({.availability = Availability::kDaily,
                                       .day_hours = 24,

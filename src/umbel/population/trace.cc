@@ -152,10 +152,13 @@ const Trace::Interval* Trace::next(uint64_t client, VirtualTime time) const {
   return after != intervals_.end() && after->client == client ? &*after : nullptr;
 }
 
-VirtualTime Trace::stays_until(const Interval& interval) const {
+VirtualTime Trace::stays_until(const Interval& interval, VirtualTime horizon) const {
   const Interval* last = &interval;
   const Interval* end = intervals_.data() + intervals_.size();
-  while (last + 1 != end && last[1].client == last->client && last[1].start == last->end) ++last;
+  while (last->end <= horizon && last + 1 != end && last[1].client == last->client &&
+         last[1].start == last->end) {
+    ++last;
+  }
   return last->end;
 }
 

@@ -44,8 +44,9 @@ class Trace {
   const Interval* at(uint64_t client, VirtualTime time) const;
   // The client's first interval that ends after `time`, or nullptr.
   const Interval* next(uint64_t client, VirtualTime time) const;
-  // The end of the time, from there on, for which the client stays without a gap.
-  VirtualTime stays_until(const Interval& interval) const;
+  // The end of the time, from there on, for which the client stays without a gap.  An end
+  // after `horizon` is not looked for: what is returned then is after the horizon, too.
+  VirtualTime stays_until(const Interval& interval, VirtualTime horizon = kVirtualTimeMax) const;
 
   VirtualTime length() const { return length_; }  // the greatest end
   bool has_rates() const { return has_rates_; }

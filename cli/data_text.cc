@@ -159,7 +159,7 @@ std::string skew_text(const std::string& partition, const data::Skew& skew) {
       skew.label_tv_mean, skew.labels_per_client_mean, labels, skew.label_entropy_mean);
   if (skew.feature_skew) {
     text += fmt::format("\nfeatures    {:.3f} of 1 of their variance lies between clients",
-                        *skew.feature_skew);
+                        std::max(*skew.feature_skew, 0.0));  // an estimate, which may be below
   }
   std::vector<std::vector<std::string>> rows{{"CLIENT", "SHARES OF LABELS"}};
   const size_t clients = std::min(kClientsShown, skew.example_client_ids.size());

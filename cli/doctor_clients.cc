@@ -135,8 +135,8 @@ void restarts(const RunSubject& subject, Findings& findings) {
 std::vector<Rule<RunSubject>> client_rules() {
   return {
       {"R15", Severity::kWarning, "many clients fail",
-       "umbel log RUN shows what they said; a client that has nothing to train on "
-       "should answer with num-examples 0",
+       "umbel log RUN shows what they said; clients that have nothing to train on count as "
+       "failed: a partition with examples_min 1 has none",
        failures},
       {"R16", Severity::kWarning, "the same clients fail again and again",
        "look at their logs, or leave them out until they are well: what they have is never learnt",

@@ -99,16 +99,15 @@ void quantity_skew(const RunSubject& subject, Findings& findings) {
 std::vector<Rule<RunSubject>> drift_rules() {
   return {
       {"R10", Severity::kWarning, "clients drift apart: each fits its own data, the mean fits none",
-       "lower local-epochs or learning-rate; use fed_prox with proximal_mu 0.01 to 1, or fed_avg_m "
-       "with beta 0.9",
+       "lower local-epochs or learning-rate; use fed_adam or fed_yogi, or fed_prox with "
+       "proximal_mu "
+       "0.01 to 1 where clients train long",
        drift},
       {"R11", Severity::kWarning, "clients get better while the federation gets worse",
        "lower local-epochs; use fed_prox with proximal_mu 0.01 to 1; raise clients-per-round",
        opposite_ways},
       {"R12", Severity::kWarning, "the split is so different that averaging stalls",
-       "raise clients-per-round; lower local-epochs and learning-rate; use fed_avg_m with beta "
-       "0.9, "
-       "or fed_prox",
+       "raise clients-per-round; use fed_adam or fed_yogi; lower local-epochs and learning-rate",
        stalls},
       {"R13", Severity::kHint, "clients have very different labels",
        "a global model may be the wrong aim: keep the head private (docs/roles.md), or compare "

@@ -18,6 +18,7 @@ constexpr size_t kConfigBytesMax = 1 << 20;
 constexpr double kJoulesPerWh = 3600;
 constexpr double kBytesPerGb = 1e9;
 constexpr size_t kPackagesMax = 64;
+constexpr double kFactorMax = 1e6;
 
 std::optional<double> number_in(const std::string& file) {
   std::ifstream stream(file);
@@ -30,6 +31,7 @@ Energy energy_of(const Work& work, const EnergyFactors& factors, double watts, d
                  double pue) {
   Energy energy;
   energy.compute_wh = work.measured_joules.value_or(work.cpu_seconds * watts) / kJoulesPerWh;
+  // What was measured has the processor's own idle power in it; the rest of the machine's is added.
   energy.idle_wh = work.cpu_seconds * idle_watts / kJoulesPerWh;
   energy.cooling_wh = (energy.compute_wh + energy.idle_wh) * (pue - 1);
   energy.network_wh = work.network_bytes / kBytesPerGb * factors.network_kwh_per_gb * 1000;
@@ -45,9 +47,9 @@ Status take_factor(const TomlEntry& entry, const std::string& file, EnergyFactor
     const auto* integer = entry.value ? std::get_if<int64_t>(&entry.value->base()) : nullptr;
     const double least = factor.key.ends_with("pue") ? 1 : 0;
     const double value = real ? *real : integer ? static_cast<double>(*integer) : -1;
-    if (!(value >= least) || !std::isfinite(value)) {
-      return invalid_argument("{}:{}: [energy] {}: expected a number of at least {}, got {}", file,
-                              entry.line, entry.key, least,
+    if (!(value >= least) || !(value <= kFactorMax)) {
+      return invalid_argument("{}:{}: [energy] {}: expected a number from {} to {}, got {}", file,
+                              entry.line, entry.key, least, kFactorMax,
                               entry.value ? entry.value->text() : entry.kind);
     }
     factors.*factor.value = value;
@@ -118,6 +120,9 @@ RaplMeter::RaplMeter(std::string folder) {
     const auto start = number_in(package + "energy_uj");
     const auto range = number_in(package + "max_energy_range_uj");
     if (!start) break;
+    // "psys" is the whole machine, the packages within.
+    std::string name;
+    if (std::ifstream(package + "name") >> name && !name.starts_with("package")) continue;
     counters_.push_back({package + "energy_uj", *start, range.value_or(0)});
   }
 }

@@ -83,8 +83,8 @@ TEST_F(EnergyTest, FactorsAreReplacedByConfigToml) {
 TEST_F(EnergyTest, FactorsThatCannotBeAreRefusedWithTheirLine) {
   for (const auto& [text, why] :
        {std::pair{"grams-per-kwh = -1",
-                  ":2: [energy] grams-per-kwh: expected a number of at least 0"},
-        std::pair{"centre-pue = 0.9", ":2: [energy] centre-pue: expected a number of at least 1"},
+                  ":2: [energy] grams-per-kwh: expected a number from 0 to 1"},
+        std::pair{"centre-pue = 0.9", ":2: [energy] centre-pue: expected a number from 1 to 1"},
         std::pair{"device-watts = \"5\"", ":2: [energy] device-watts: expected a number"},
         std::pair{"device-wats = 5", "unknown key; did you mean \"device-watts\"?"}}) {
     write("config.toml", fmt::format("[energy]\n{}\n", text));
@@ -107,10 +107,13 @@ TEST_F(EnergyTest, TheCounterOfEveryPackageIsReadAndMayBeginAnew) {
   write("intel-rapl:0/energy_uj", "1000000\n");
   write("intel-rapl:0/max_energy_range_uj", "10000000\n");
   write("intel-rapl:1/energy_uj", "9000000\n");
+  write("intel-rapl:2/name", "psys\n");  // the whole machine: not to be counted again
+  write("intel-rapl:2/energy_uj", "0\n");
   write("intel-rapl:1/max_energy_range_uj", "10000000\n");
   const RaplMeter meter(folder_);
   EXPECT_EQ(meter.joules(), 0);
   write("intel-rapl:0/energy_uj", "3500000\n");
+  write("intel-rapl:2/energy_uj", "99000000\n");
   write("intel-rapl:1/energy_uj", "500000\n");  // 9 to 10, and half a joule
   ASSERT_TRUE(meter.joules());
   EXPECT_DOUBLE_EQ(*meter.joules(), 2.5 + 1.5);

@@ -29,7 +29,19 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kLineBytesMax = 4096;
 constexpr size_t kDrainBytesMax = size_t{4} << 20;  // read after the process's end
-constexpr const char* kKept[] = {"PATH", "HOME", "LANG", "TZ"};
+// The rest is by what a machine's owner tells numerical libraries how to compute: an app has other
+// bits without.
+constexpr const char* kKept[] = {"PATH",
+                                 "HOME",
+                                 "LANG",
+                                 "TZ",
+                                 "OMP_NUM_THREADS",
+                                 "OPENBLAS_NUM_THREADS",
+                                 "OPENBLAS_CORETYPE",
+                                 "ATEN_CPU_CAPABILITY",
+                                 "DNNL_MAX_CPU_ISA",
+                                 "ONEDNN_MAX_CPU_ISA",
+                                 "MKL_CBWR"};
 
 struct Pipe {
   Descriptor read, write;

@@ -16,8 +16,9 @@ namespace umbel::runner {
 
 // An app's process as a daemon starts it: in a process group of its own, killed when the daemon
 // dies (what it started itself is not: an app must not outlive its channel), no core dumps, nothing
-// of the daemon's environment but PATH, HOME, LANG, TZ and what is given, no descriptor but its
-// standard ones and those given, no signal blocked or ignored.
+// of the daemon's environment but PATH, HOME, LANG, TZ, some variables by which numerical libraries
+// choose their code (OPENBLAS_CORETYPE, OMP_NUM_THREADS, ...) and what is given, no descriptor but
+// its standard ones and those given, no signal blocked or ignored.
 struct ProcessOptions {
   std::vector<std::string> arguments;  // [0] is the program; without a "/" it is looked for in PATH
   std::filesystem::path folder;        // its working directory

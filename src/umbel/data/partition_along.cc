@@ -148,15 +148,18 @@ Result<Array> feature_column(const Dataset& dataset, int64_t column) {
   const auto values = out.mutable_view<float>();
   const auto copy = [&](const auto features) {
     for (size_t i = 0; i != values.size(); ++i) {
-      values[i] = features[i * static_cast<size_t>(width) + static_cast<size_t>(column)];
+      values[i] = static_cast<float>(
+          features[i * static_cast<size_t>(width) + static_cast<size_t>(column)]);
     }
   };
   if (dataset.features.dtype() == DType::kUint8) {
     copy(dataset.features.view<uint8_t>());
+  } else if (dataset.features.dtype() == DType::kInt32) {
+    copy(dataset.features.view<int32_t>());
   } else if (dataset.features.dtype() == DType::kFloat32) {
     copy(dataset.features.view<float>());
   } else {
-    return invalid_argument("features are {}, expected uint8 or float32",
+    return invalid_argument("features are {}, expected uint8, int32 or float32",
                             dataset.features.describe());
   }
   return out;

@@ -141,9 +141,10 @@ Status check_sources(const Partition& partition, const SkewSources& sources) {
   const int64_t n = sources.labels.size();
   const Array& features = sources.features;
   if (features.size() > 0) {
-    const bool known = features.dtype() == DType::kUint8 || features.dtype() == DType::kFloat32;
+    const DType dtype = features.dtype();
+    const bool known = dtype == DType::kUint8 || dtype == DType::kInt32 || dtype == DType::kFloat32;
     if (!known || features.shape().empty() || features.shape()[0] != n) {
-      return invalid_argument("features are {}, expected uint8 or float32 of {} examples",
+      return invalid_argument("features are {}, expected uint8, int32 or float32 of {} examples",
                               features.describe(), n);
     }
   }

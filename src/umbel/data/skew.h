@@ -58,7 +58,7 @@ Result<Skew> measure_skew(const Partition& partition, const Array& labels, uint6
 // What is known of the examples besides their labels.
 struct SkewSources {
   Array labels;    // int32 [n]
-  Array features;  // uint8 or float32 [n, ...]; empty: not measured
+  Array features;  // uint8, int32 or float32 [n, ...]; empty: not measured
   Array times;     // [n], as of temporal(); empty: not measured
   const FeatureShift* shift =
       nullptr;  // what clients make of the features: its noise by its variance

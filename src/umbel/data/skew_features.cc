@@ -42,6 +42,9 @@ void FeatureSkew::add(uint64_t client, std::span<const uint32_t> examples) {
     case DType::kUint8:
       add_values(features_.view<uint8_t>(), 1 / 255.0, examples);
       break;
+    case DType::kInt32:
+      add_values(features_.view<int32_t>(), 1, examples);
+      break;
     case DType::kFloat64:
       add_values(features_.view<double>(), 1, examples);
       break;

@@ -236,6 +236,17 @@ TEST(SkewOfFeatures, FarFromZeroLosesNothing) {
   EXPECT_NEAR(skew_of(far_times), skew_of(near_times), 1e-3);  // 1e12 leaves 1e-4 of precision
 }
 
+TEST(SkewOfFeatures, WholeNumbersAreAsTheirReals) {
+  const auto partition = or_throw(iid(6, 2, 0));
+  const Array labels = balanced(6, 2);
+  const auto skew = [&](const Array& features) {
+    const SkewSources sources{.labels = labels, .features = features};
+    return *or_throw(measure_skew(partition, sources, 0)).feature_skew;
+  };
+  EXPECT_EQ(skew(Array::of<int32_t>({3, -1, 4, 1, -5, 9}).reshaped({6, 1})),
+            skew(Array::of<float>({3, -1, 4, 1, -5, 9}).reshaped({6, 1})));
+}
+
 TEST(SkewOfFeatures, WhatCannotBeMeasuredIsLeftOut) {
   const auto ones = or_throw(iid(4, 4, 0));  // one example each
   const SkewSources sources{.labels = balanced(4, 2),
@@ -257,7 +268,7 @@ TEST(SkewOfFeatures, SourcesThatDoNotFitAreNamed) {
   };
   const Array labels = balanced(4, 2);
   EXPECT_EQ(error_of({.labels = labels, .features = Array::zeros(DType::kFloat32, {3, 2})}),
-            "features are float32[3,2], expected uint8 or float32 of 4 examples");
+            "features are float32[3,2], expected uint8, int32 or float32 of 4 examples");
   EXPECT_EQ(error_of({.labels = labels, .times = Array::zeros(DType::kInt32, {3})}),
             "times are int32[3], expected one for each of 4 examples");
   const auto shift = or_throw(FeatureShift::make({.clients = 1}));

@@ -192,6 +192,18 @@ TEST_F(RunRoundsTest, FailsWithTheReasonWhenAllClientsFail) {
   EXPECT_THAT(runtime.lines, Contains(HasSubstr("1 more clients failed")));
 }
 
+TEST_F(RunRoundsTest, FailsAlsoIfTheOnlyRoundFailed) {
+  app.train("never", [](const Message&, Context&) -> Message { throw std::runtime_error("no"); });
+  try {
+    go({.rounds = 1, .action = "never"});
+    FAIL() << "the run must fail";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), absl::StatusCode::kAborted);
+    EXPECT_THAT(error.what(), HasSubstr("no round changed the model: round 1"));
+    EXPECT_THAT(error.what(), HasSubstr("for example client 0 (client-failed): no"));
+  }
+}
+
 TEST_F(RunRoundsTest, AStrategyThatDoesNotFitFailsBeforeAnythingIsSent) {
   EXPECT_THROW(go({.rounds = 1}, fed_avg({.clients_train = 5})), Error);
   EXPECT_THROW(go({.rounds = 0}), Error);

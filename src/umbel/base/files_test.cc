@@ -56,6 +56,12 @@ TEST_F(FilesTest, ReadingNamesWhatIsNotThere) {
   EXPECT_THAT(message_of(read_file(folder_, 10).status()), HasSubstr("cannot read"));
 }
 
+TEST_F(FilesTest, APipeThatNobodyWritesToIsRefused) {
+  const auto path = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_THAT(message_of(read_file(path, 10).status()), HasSubstr("a pipe, expected a file"));
+}
+
 TEST_F(FilesTest, UncommittedFileLeavesWhatWasThere) {
   const auto path = folder_ / "a";
   ASSERT_TRUE(write_file_atomic(path, "old").ok());

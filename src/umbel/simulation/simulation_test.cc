@@ -61,6 +61,25 @@ TEST_F(SimulationTest, AHundredMillionClientsCostNoMemory) {
   EXPECT_LT(resident_bytes(), before + (size_t{16} << 20));
 }
 
+TEST_F(SimulationTest, AClientWhoseActionFailedKeepsWhatItHad) {
+  app.train([](const Message& m, Context& c) {
+    const auto kept = c.state().contains("kept")
+                          ? std::get<MetricRecord>(c.state()["kept"]).integer("n")
+                          : int64_t{0};
+    c.state().set("kept", MetricRecord{{"n", kept + 1}});
+    if (m.metadata().round == 2) throw std::runtime_error("after it changed its state");
+    return trained(m, static_cast<float>(kept));
+  });
+  Simulation& grid = start(1);
+  for (const uint64_t round : {1, 2, 3}) {
+    Broadcast one = broadcast({0});
+    one.round = round;
+    const auto result = grid.send_and_fold(one, plan(), {});
+    EXPECT_EQ(result.failure_count(), round == 2 ? 1u : 0u);
+    if (round == 3) EXPECT_EQ(result.arrays["w"].view<float>()[0], 1);
+  }
+}
+
 TEST_F(SimulationTest, StateStaysWithItsClientAndOnlyWithThoseThatKeepSome) {
   app.train([](const Message& m, Context& c) {
     int64_t count = 0;

@@ -51,7 +51,13 @@ class Documents(unittest.TestCase):
 
     def test_unlabelled_and_unknown_blocks_fail(self):
         self.assert_fails_at(1, ("", "umbel ls"))
-        self.assert_fails_at(4, ("text", "fine"), ("python", "print()"))
+        self.assert_fails_at(4, ("text", "fine"), ("ruby", "print()"))
+
+    def test_files_are_where_the_commands_after_them_find_them(self):
+        code, output = self.check(("python", "# a/b.py\nprint(6 * 7)"), ("toml", "# c.toml\nd = 1"),
+                                  ("sh", "[ $(/usr/bin/python3 a/b.py) = 42 ]; grep -q d c.toml"))
+        self.assertEqual(code, 0, output)
+        self.assertIn("3 blocks of code passed", output)
 
     def test_a_block_without_an_end_fails(self):
         code, output = self.check(("sh", "true"), ending="\n")

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "umbel/app/client_handler.h"
 #include "umbel/app/context.h"
 #include "umbel/app/model.h"
 #include "umbel/record/message.h"
@@ -25,7 +26,7 @@ namespace umbel {
 //
 // Register everything before the run; then handle() may be called from many threads at once, for
 // distinct clients, so an action must not write to what it captured without a lock.
-class ClientApp {
+class ClientApp : public ClientHandler {
  public:
   using Action = std::function<Message(const Message&, Context&)>;
   // Sees the message on its way in and the reply on its way out; calls `next` for the rest.
@@ -52,7 +53,7 @@ class ClientApp {
 
   // The reply to a message.  Never throws: what the action throws becomes an error reply that
   // names the client and the cause, and so does a reply to another message.
-  Message handle(const Message& message, Context& context) const;
+  Message handle(const Message& message, Context& context) const override;
   // "train, evaluate"
   std::string actions() const;
 

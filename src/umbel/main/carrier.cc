@@ -14,8 +14,9 @@ std::optional<Population> population_of(const RunSpec& spec) {
 
 class SimulationCarrier final : public Carrier {
  public:
-  SimulationCarrier(const ClientApp& client, const RunSpec& spec, Events& events)
-      : simulation_(client, spec.run,
+  SimulationCarrier(std::unique_ptr<ClientHandler> clients, const RunSpec& spec, Events& events)
+      : clients_(std::move(clients)),
+        simulation_(*clients_, spec.run,
                     {.threads = spec.threads,
                      .progress = [&events](const Progress& p) { events.progress(p); },
                      .population = population_of(spec)}) {}
@@ -27,7 +28,21 @@ class SimulationCarrier final : public Carrier {
   bool shut_down(std::chrono::milliseconds grace) override { return simulation_.shut_down(grace); }
 
  private:
+  std::unique_ptr<ClientHandler> clients_;
   Simulation simulation_;
+};
+
+// What another owns.
+class Borrowed final : public ClientHandler {
+ public:
+  explicit Borrowed(const ClientHandler& client) : client_(client) {}
+  Message handle(const Message& message, Context& context) const override {
+    return client_.handle(message, context);
+  }
+  void give_up(const Metadata& message) const override { client_.give_up(message); }
+
+ private:
+  const ClientHandler& client_;
 };
 
 class HubCarrier final : public Carrier {
@@ -49,10 +64,15 @@ class HubCarrier final : public Carrier {
 
 }  // namespace
 
-MakeCarrier simulated(const ClientApp& client) {
-  return [&client](const RunSpec& spec, Events& events) {
-    return std::make_unique<SimulationCarrier>(client, spec, events);
+MakeCarrier simulated(MakeClients clients) {
+  return [clients = std::move(clients)](const RunSpec& spec, Events& events) {
+    return std::make_unique<SimulationCarrier>(clients(spec, *spec.run.runtime), spec, events);
   };
+}
+
+MakeCarrier simulated(const ClientHandler& client) {
+  return simulated(
+      [&client](const RunSpec&, Runtime&) { return std::make_unique<Borrowed>(client); });
 }
 
 MakeCarrier deployed(runner::Channel channel) {

@@ -12,7 +12,7 @@
 
 namespace umbel {
 
-class ClientApp;
+class ClientHandler;
 
 // What carries a run's messages, in either runtime.
 class Carrier {
@@ -28,12 +28,18 @@ class Carrier {
   // unwinding.
   virtual bool shut_down(std::chrono::milliseconds grace) = 0;
 };
-// Made once the run's final place is known; both arguments outlive the carrier.
+// Made once the run's final place is known, its runtime among it; both arguments outlive the
+// carrier.
 using MakeCarrier = std::function<std::unique_ptr<Carrier>(const RunSpec&, Events&)>;
 
-// Virtual clients in this process; `client` outlives the carrier.  Making it throws umbel::Error if
-// the spec cannot be carried out.
-MakeCarrier simulated(const ClientApp& client);
+// Who answers the clients of a simulation.  Made before the first message; both arguments outlive
+// it.  Where the spec names programs for the clients, they are used instead.
+using MakeClients =
+    std::function<std::unique_ptr<ClientHandler>(const RunSpec& spec, Runtime& runtime)>;
+// Virtual clients; making the carrier throws umbel::Error if the spec cannot be carried out.
+MakeCarrier simulated(MakeClients clients);
+// As well, answered in this process; `client` outlives the carrier.
+MakeCarrier simulated(const ClientHandler& client);
 // The clients of a federation, by way of the SuperLink at the channel's other end.
 MakeCarrier deployed(runner::Channel channel);
 

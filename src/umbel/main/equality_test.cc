@@ -5,6 +5,7 @@
 #include <map>
 #include <thread>
 
+#include "umbel/app/client_app.h"
 #include "umbel/app/run_rounds.h"
 #include "umbel/app/silent_runtime.h"
 #include "umbel/record/safetensors.h"

@@ -29,8 +29,9 @@ Status check_artifact_name(std::string_view name) {
 }  // namespace
 
 LocalRun::LocalRun(RunSpec spec, const MakeCarrier& carrier, Events& events)
-    : spec_(std::move(spec)), events_(events), carrier_(carrier(spec_, events)) {
+    : spec_(std::move(spec)), events_(events) {
   spec_.run.runtime = this;
+  carrier_ = carrier(spec_, events);
 }
 
 double LocalRun::elapsed() const {

@@ -58,7 +58,7 @@ struct Work {
 
 class ClientProcess {
  public:
-  ClientProcess(Channel channel, const ClientApp& client)
+  ClientProcess(Channel channel, const ClientHandler& client)
       : channel_(std::move(channel)), client_(client), runtime_(channel_) {}
 
   int run() {
@@ -218,7 +218,7 @@ class ClientProcess {
   }
 
   Channel channel_;
-  const ClientApp& client_;
+  const ClientHandler& client_;
   NodeRuntime runtime_;
   ConfigRecord node_config_;  // as run_: set before the first message, never changed
 
@@ -232,7 +232,7 @@ class ClientProcess {
 
 }  // namespace
 
-int run_client_process(Channel channel, const ClientApp& client) {
+int run_client_process(Channel channel, const ClientHandler& client) {
   return ClientProcess(std::move(channel), client).run();
 }
 

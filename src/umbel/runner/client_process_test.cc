@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "umbel/app/client_app.h"
 #include "umbel/runner/attach.h"
 #include "umbel/wire/runtime.h"
 

@@ -66,11 +66,11 @@ class Simulation::Workers final : public Parallel {
   WorkerPool& pool_;
 };
 
-Simulation::Simulation(const ClientApp& app, const Run& run, SimulationOptions options)
+Simulation::Simulation(const ClientHandler& clients, const Run& run, SimulationOptions options)
     : run_(run),
       options_(std::move(options)),
       world_(options_.population ? std::optional<World>(*options_.population) : std::nullopt),
-      clients_(app, run, world_ ? &world_->population() : nullptr),
+      clients_(clients, run, world_ ? &world_->population() : nullptr),
       pool_(options_.threads ? options_.threads : available_processors()),
       workers_(std::make_unique<Workers>(pool_)) {
   if (run_.nodes == 0) throw Error(invalid_argument("a simulation needs at least 1 node, got 0"));

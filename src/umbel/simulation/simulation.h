@@ -43,7 +43,7 @@ class Simulation final : public Grid {
  public:
   // Both must outlive the simulation.  umbel::Error if the run has no nodes, or a population has
   // not as many clients.
-  Simulation(const ClientApp& app, const Run& run, SimulationOptions options);
+  Simulation(const ClientHandler& clients, const Run& run, SimulationOptions options);
   ~Simulation() override;
 
   uint64_t node_count() const override { return run_.nodes; }

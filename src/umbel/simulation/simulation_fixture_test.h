@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "umbel/app/client_app.h"
 #include "umbel/app/run_rounds.h"
 #include "umbel/app/silent_runtime.h"
 #include "umbel/record/safetensors.h"

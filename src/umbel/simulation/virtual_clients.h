@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "umbel/app/client_app.h"
+#include "umbel/app/client_handler.h"
 #include "umbel/app/context.h"
 #include "umbel/population/population.h"
 #include "umbel/simulation/client_states.h"
@@ -15,8 +15,8 @@ namespace umbel {
 class VirtualClients {
  public:
   // All outlive them; the population may be absent.
-  VirtualClients(const ClientApp& app, const Run& run, const Population* population)
-      : app_(app), run_(run), population_(population) {}
+  VirtualClients(const ClientHandler& clients, const Run& run, const Population* population)
+      : clients_(clients), run_(run), population_(population) {}
 
   Message handle(const Message& message, const WrapUp* wrap_up = nullptr) {
     return handle(message, wrap_up, [](Message reply) { return reply; });
@@ -33,14 +33,14 @@ class VirtualClients {
                     settings.empty() ? nullptr : &settings, wrap_up);
     RecordDict before = states_.take(client);
     context.state() = before;  // shares the arrays
-    Message reply = judge(app_.handle(message, context));
+    Message reply = judge(clients_.handle(message, context));
     const bool failed = reply.has_error() && reply.error().code != MessageError::Code::kDeadline;
     states_.put(client, failed ? std::move(before) : std::move(context.state()));
     return reply;
   }
 
  private:
-  const ClientApp& app_;
+  const ClientHandler& clients_;
   const Run& run_;
   const Population* population_;
   ClientStates states_;

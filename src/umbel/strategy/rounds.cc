@@ -187,8 +187,9 @@ Result<Sampler::Drawn> Rounds::draw(Ask::Kind kind, const Pool* pool) const {
 
 Ask Rounds::ask(Ask::Kind kind, std::vector<uint64_t> clients) {
   const bool training = kind == Ask::Kind::kTrain;
-  ConfigRecord config = training ? strategy_.client_config : ConfigRecord();
+  ConfigRecord config = training ? strategy_.client_config : strategy_.evaluate_config;
   config.set(kRoundKey, round_);
+  for (const std::string& key : strategy_.round_keys) config.set(key, round_);
   Ask ask{.kind = kind, .round = round_, .clients = std::move(clients)};
   for (const auto& [key, value] : exchange_.config(global_, round_, training)) {
     config.set(key, value);

@@ -46,6 +46,24 @@ std::optional<std::string> play(Rounds& rounds, double value, const MetricRecord
   return or_throw(rounds.round_finished(metrics));
 }
 
+TEST(Rounds, MessagesHaveTheirKindsConfigAndTheRoundUnderEveryKey) {
+  Strategy strategy = fed_avg({.clients_train = 1, .clients_evaluate = 1});
+  strategy.client_config.set("rate", 0.5);
+  strategy.evaluate_config.set("batch", 8);
+  strategy.round_keys = {"server-round"};
+  Rounds rounds = make(strategy, {.rounds = 1});
+  EXPECT_EQ(std::get<ConfigRecord>(next(rounds).content->at("config")),
+            (ConfigRecord{{"rate", 0.5}, {"round", 1}, {"server-round", 1}}));
+  or_throw(rounds.train_done(mean(1, 1)));
+  EXPECT_EQ(std::get<ConfigRecord>(next(rounds).content->at("config")),
+            (ConfigRecord{{"batch", 8}, {"round", 1}, {"server-round", 1}}));
+
+  strategy.evaluate_config.set("server-round", 3);
+  EXPECT_EQ(
+      make_error(strategy, {.rounds = 1}),
+      "strategy fed-avg: evaluate_config has \"server-round\", which every message has anyway");
+}
+
 TEST(Rounds, TrainsEvaluatesAndEndsAfterTheLastRound) {
   Rounds rounds = make(fed_avg({.clients_train = 4, .clients_evaluate = 2}), {.rounds = 2});
   for (uint64_t round = 1; round <= 2; ++round) {

@@ -19,19 +19,22 @@ Status require_fold(const FoldOptions& fold) {
 
 // Clients compute with these numbers: what is wrong with them is better said before the first
 // round.
-Status require_client_config(const ConfigRecord& config) {
-  if (config.contains(kRoundKey)) {
-    return invalid_argument("client_config has \"{}\", which every message has anyway", kRoundKey);
+Status require_config(std::string_view field, const ConfigRecord& config,
+                      std::vector<std::string> round_keys) {
+  round_keys.emplace_back(kRoundKey);
+  for (const std::string& key : round_keys) {
+    if (!config.contains(key)) continue;
+    return invalid_argument("{} has \"{}\", which every message has anyway", field, key);
   }
   for (const char* key : {kPayloadKey, kPayloadRateKey, kPayloadArraysKey, kFrozenSha256Key}) {
     if (!config.contains(key)) continue;
-    return invalid_argument("client_config has \"{}\", by which a payload is asked for", key);
+    return invalid_argument("{} has \"{}\", by which a payload is asked for", field, key);
   }
   for (const auto& [name, value] : config) {
     const double* number = std::get_if<double>(&value.base());
     if (number && !(std::isfinite(*number) && (name != kProximalMuKey || *number >= 0))) {
-      return invalid_argument("client_config \"{}\" = {}, expected a finite number{}", name,
-                              *number, name == kProximalMuKey ? " of at least 0" : "");
+      return invalid_argument("{} \"{}\" = {}, expected a finite number{}", field, name, *number,
+                              name == kProximalMuKey ? " of at least 0" : "");
     }
   }
   return absl::OkStatus();
@@ -45,7 +48,10 @@ Status require_valid(const Strategy& strategy, uint64_t population, const Traits
   UMBEL_RETURN_IF_ERROR(annotate(strategy.evaluate.validate(population, traits), "evaluate"));
   UMBEL_RETURN_IF_ERROR(require_fold(strategy.fold));
   UMBEL_RETURN_IF_ERROR(strategy.optimizer.validate());
-  UMBEL_RETURN_IF_ERROR(require_client_config(strategy.client_config));
+  UMBEL_RETURN_IF_ERROR(
+      require_config("client_config", strategy.client_config, strategy.round_keys));
+  UMBEL_RETURN_IF_ERROR(
+      require_config("evaluate_config", strategy.evaluate_config, strategy.round_keys));
   if (!(strategy.quorum >= 0 && strategy.quorum <= 1)) {
     return invalid_argument("quorum = {}, expected a share from 0 to 1", strategy.quorum);
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "umbel/aggregate/fold_options.h"
 #include "umbel/base/status.h"
@@ -22,8 +23,11 @@ struct Strategy {
   Sampler evaluate = Sampler::none();  // none: no federated evaluation
   FoldOptions fold = {};
   ServerOptimizer optimizer = ServerOptimizer::average();
-  // Goes into the config of every train message, beside "round".
+  // Goes into the config of every train message, beside "round"; and of every evaluate message.
   ConfigRecord client_config = {};
+  ConfigRecord evaluate_config = {};
+  // Further keys under which messages have the number of their round.
+  std::vector<std::string> round_keys = {};
   // The least share of the clients asked to train whose replies must count, 0 to 1; and always at
   // least one reply.  With fewer the round leaves the model as it was.
   double quorum = 0;

@@ -8,11 +8,12 @@
 
 #include "umbel/base/keys.h"
 #include "umbel/base/status.h"
+#include "umbel/bundle/python_entry.h"
 
 namespace umbel::bundle {
 
-// An app as it travels: its manifest and source, and for a C++ app its program by platform, in one
-// signed archive (docs/bundle.md).  The same files and key give the same bytes.
+// An app as it travels: its manifest and source, and what of it is C++ as programs by platform, in
+// one signed archive (docs/bundle.md).  The same files and key give the same bytes.
 
 // What nobody's bundle may exceed.
 inline constexpr uint64_t kArchiveBytesMax = uint64_t{100} << 20;
@@ -27,6 +28,7 @@ struct Description {
   std::string publisher, name, version;  // each [A-Za-z0-9][A-Za-z0-9._-]{0,63}
   // "linux-x86_64" -> the program's path in the bundle; empty for an app without programs.
   std::vector<std::pair<std::string, std::string>> programs;
+  PythonEntry python = {};  // which sides of the app are in Python: these need no program
   std::string id() const { return publisher + "/" + name + "@" + version; }
 };
 
@@ -55,8 +57,9 @@ struct PackOptions {
   std::vector<std::pair<std::string, std::filesystem::path>> programs;
 };
 // Packs the app's folder.  Left out: build/, .git/, hidden files and folders, editors' leavings,
-// and what `umbel pull` and `umbel report` write there (run-7, run-7.html).
-// FAILED_PRECONDITION that names the file for what must not travel: keys and certificates (*.pem,
+// virtual environments and what Python leaves (__pycache__, *.pyc, *.egg-info), and what `umbel
+// pull` and `umbel report` write there (run-7, run-7.html). FAILED_PRECONDITION that names the file
+// for what must not travel: keys and certificates (*.pem,
 // *.key, id_rsa, ...), .env, data (*.csv, *.npz, *.parquet, ... of more than 1 MiB), links, and
 // what exceeds a limit.
 Result<std::string> pack(const PackOptions& options, const PrivateKey& signer);

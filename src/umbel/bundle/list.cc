@@ -80,6 +80,9 @@ Status check_description(const Description& description) {
     return resource_exhausted("{} programs, the limit is {}", description.programs.size(),
                               kProgramsMax);
   }
+  for (const std::string* object : {&description.python.server, &description.python.client}) {
+    if (!object->empty()) UMBEL_RETURN_IF_ERROR(check_python_object(*object));
+  }
   return absl::OkStatus();
 }
 
@@ -146,6 +149,14 @@ bool take(const Json& object, const char* key, Value& value) {
   return true;
 }
 
+Json python_json(const PythonEntry& python) {
+  Json json = Json::object();
+  if (!python.server.empty()) json["server"] = python.server;
+  if (!python.client.empty()) json["client"] = python.client;
+  if (python.flower) json["flower"] = true;
+  return json;
+}
+
 bool read_programs(const Json& json, Description& description) {
   const auto programs = json.find("programs");
   if (programs == json.end() || !programs->is_array()) return false;
@@ -154,6 +165,16 @@ bool read_programs(const Json& json, Description& description) {
     if (!take(entry, "platform", platform) || !take(entry, "path", path)) return false;
   }
   return true;
+}
+
+// Absent for an app that is not in Python.
+bool read_python(const Json& json, PythonEntry& python) {
+  const auto found = json.find("python");
+  if (found == json.end()) return true;
+  if (!found->is_object()) return false;
+  const bool server = !found->contains("server") || take(*found, "server", python.server);
+  const bool client = !found->contains("client") || take(*found, "client", python.client);
+  return server && client && (!found->contains("flower") || take(*found, "flower", python.flower));
 }
 
 bool read_files(const Json& json, std::vector<Bundle::File>& files) {
@@ -209,12 +230,13 @@ std::string format_list(const Description& description, const std::vector<Bundle
                     {"sha256", file.sha256},
                     {"executable", file.executable}});
   }
-  const Json json = {{"format", kFormat},
-                     {"publisher", description.publisher},
-                     {"name", description.name},
-                     {"version", description.version},
-                     {"programs", std::move(programs)},
-                     {"files", std::move(list)}};
+  Json json = {{"format", kFormat},
+               {"publisher", description.publisher},
+               {"name", description.name},
+               {"version", description.version},
+               {"programs", std::move(programs)}};
+  if (!description.python.empty()) json["python"] = python_json(description.python);
+  json["files"] = std::move(list);
   return json.dump() + "\n";
 }
 
@@ -232,7 +254,7 @@ Result<List> parse_list(std::string_view text) {
   if (!take(json, "publisher", list.description.publisher) ||
       !take(json, "name", list.description.name) ||
       !take(json, "version", list.description.version) || !read_programs(json, list.description) ||
-      !read_files(json, list.files)) {
+      !read_python(json, list.description.python) || !read_files(json, list.files)) {
     return invalid_argument("entry \"{}\": a field is missing or of another kind", kListName);
   }
   const Status checked = check_list(list.description, list.files);

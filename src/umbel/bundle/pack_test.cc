@@ -85,6 +85,28 @@ TEST_F(Pack, WhatIsPackedUnpacksAsItWas) {
   }
 }
 
+TEST_F(Pack, WhatPythonLeavesStaysBehind) {
+  put("app/main.py", "server = None\n");
+  put("app/__pycache__/main.cpython-311.pyc", "x");
+  put("app/old.pyc", "x");
+  put("app.egg-info/PKG-INFO", "x");
+  put(".venv/pyvenv.cfg", "x");
+  put("env/pyvenv.cfg", "home = /usr/bin\n");
+  put("env/lib/cert.pem", "x");
+  put("app/.ipynb_checkpoints/main-checkpoint.py", "x");
+  PackOptions python = options();
+  python.programs.clear();
+  python.description.python = {"app.main:server", "app.main:client", false};
+  const auto archive = pack(python, key_);
+  ASSERT_TRUE(archive.ok()) << archive.status();
+  const auto found = unpack(bytes_of(*archive), folder_ / "out");
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->description.python, python.description.python);
+  EXPECT_EQ(entries(folder_ / "out"),
+            (std::set<std::string>{"CMakeLists.txt", "app/main.py", "src/app.cc", "tools/run.sh",
+                                   "umbel.toml"}));
+}
+
 TEST_F(Pack, TheSameFilesAndKeyGiveTheSameBytes) {
   const auto first = pack(options(), key_);
   ASSERT_TRUE(first.ok()) << first.status();

@@ -22,7 +22,8 @@ constexpr std::string_view kDataEndings[] = {
     ".hdf5", ".jsonl",       ".db",  ".sqlite", ".sqlite3", ".zip",     ".tar",   ".gz",
     ".bz2",  ".xz",          ".zst", ".7z",     ".idx",     "-ubyte",   ".dcm",   ".nii",
     ".pkl",  ".safetensors", ".pt",  ".onnx",   ".mat",     ".xlsx",    ".json"};
-constexpr std::string_view kLeavings[] = {"~", ".bak", ".orig", ".rej", ".swp", ".pyc", ".user"};
+constexpr std::string_view kLeavings[] = {"~",    ".bak", ".orig", ".rej",
+                                          ".swp", ".pyc", ".user", ".egg-info"};
 
 template <size_t N>
 bool ends_with_any(std::string_view name, const std::string_view (&endings)[N]) {
@@ -70,6 +71,10 @@ class Search {
   static Status refuse(const std::string& path, std::string_view why) {
     return failed_precondition("{}: must not travel in a bundle: {}", escaped(path), why);
   }
+  static bool is_virtual_environment(const fs::directory_entry& folder) {
+    std::error_code ignored;
+    return fs::is_regular_file(folder.path() / "pyvenv.cfg", ignored);
+  }
   Status look_at(const fs::directory_entry& entry, const std::string& prefix, size_t depth) {
     const std::string name = entry.path().filename().string();
     const std::string known = lower(name), path = prefix + name;
@@ -83,6 +88,7 @@ class Search {
     const bool is_left = name.starts_with('.') || ends_with_any(known, kLeavings) ||
                          (name.starts_with('#') && name.ends_with('#'));
     if (is_left || is_build || is_output || name == "__pycache__") return absl::OkStatus();
+    if (type == fs::file_type::directory && is_virtual_environment(entry)) return absl::OkStatus();
     if (type == fs::file_type::directory) return run(entry.path(), path + "/", depth + 1);
     if (type == fs::file_type::symlink) return refuse(path, "a symbolic link");
     if (type != fs::file_type::regular) return refuse(path, "not a regular file");

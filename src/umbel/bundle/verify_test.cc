@@ -257,6 +257,33 @@ TEST(Verify, ProgramsAreExecutableFilesOfTheBundle) {
   }
 }
 
+TEST(Verify, WhatIsInPythonIsSaidInOneWay) {
+  Forgery good;
+  good.description.python = {"app:server", "app:client", true};
+  const auto found = verify(bytes_of(good.archive()));
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->description.python, good.description.python);
+  const std::string spelt =
+      R"(,"python":{"server":"app:server","client":"app:client","flower":true})";
+  const auto expect_refused_as = [&](const std::string& text) {
+    Forgery forgery;
+    forgery.description = good.description;
+    forgery.change_list_text = [&](std::string& list) {
+      const size_t at = list.find(spelt);
+      ASSERT_NE(at, std::string::npos) << list;
+      list.replace(at, spelt.size(), text);
+    };
+    expect_refused(forgery.archive(), "umbel-bundle.json");
+  };
+  for (const char* python :
+       {R"({})", R"({"flower":true})", R"({"server":"app:server","flower":false})",
+        R"({"client":"app:client","server":"app:server"})", R"({"server":"app"})",
+        R"({"server":"../app:x"})", R"({"server":"a:b;c"})", R"({"server":3})",
+        R"({"server":"a:b","other":1})", R"({"server":""})", R"([])", R"("app:server")"}) {
+    expect_refused_as(fmt::format(",\"python\":{}", python));
+  }
+}
+
 TEST(Verify, OnlyTheListsOwnSignatureIsTaken) {
   const std::vector<std::function<void(std::string&)>> changes = {
       [](auto& text) { text[90] = text[90] == '0' ? '1' : '0'; },

@@ -1,0 +1,69 @@
+"""A neural network in NumPy learns Fashion-MNIST from clients none of which gives its images away."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from umbel import data
+from umbel.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
+from umbel.clientapp import ClientApp
+from umbel.serverapp import Grid, ServerApp
+from umbel.serverapp.strategy import FedAvgM
+
+import mlp
+
+client = ClientApp()
+server = ServerApp()
+
+
+@cache
+def partition(clients: int, alpha: float, seed: int) -> data.Partition:
+    """Who holds which training images; made once in a process."""
+    labels = data.fashion_mnist("train").labels
+    return data.partition(labels, kind="dirichlet", clients=clients, alpha=alpha, seed=seed)
+
+
+def images_of(context: Context) -> tuple[np.ndarray, np.ndarray]:
+    """The images [n, 784] and labels [n] of this client.  Put your own data here."""
+    parts = partition(context.num_partitions, context.run_config["dirichlet-alpha"], context.run_seed)
+    mine = parts.examples(context.partition_id)
+    images = data.fashion_mnist("train")
+    return pixels(images.features[mine]), images.labels[mine]
+
+
+def pixels(features: np.ndarray) -> np.ndarray:
+    return features.reshape(len(features), 784).astype(np.float32) / 255
+
+
+@client.train()
+def train(message: Message, context: Context) -> Message:
+    config = context.run_config
+    x, y = images_of(context)
+    weights = {name: array.numpy() for name, array in message.content["arrays"].items()}
+    rng = context.rng()
+    losses = []
+    for _ in range(config["local-epochs"]):
+        order = rng.permutation(len(y))
+        for first in range(0, len(y), config["batch-size"]):
+            batch = order[first:first + config["batch-size"]]
+            losses.append(mlp.step(weights, x[batch], y[batch], config["learning-rate"]))
+    metrics = MetricRecord({"num-examples": len(y), "loss": float(np.mean(losses))})
+    return Message(RecordDict({"arrays": ArrayRecord(weights), "metrics": metrics}), reply_to=message)
+
+
+@server.main()
+def serve(grid: Grid, context: Context) -> None:
+    test = data.fashion_mnist("test")
+    x, y = pixels(test.features), test.labels
+
+    def evaluate(server_round: int, arrays: ArrayRecord) -> MetricRecord:
+        return MetricRecord(mlp.score({name: a.numpy() for name, a in arrays.items()}, x, y))
+
+    config = context.run_config
+    clients = len(list(grid.get_node_ids()))
+    strategy = FedAvgM(fraction_train=min(1, config["clients-per-round"] / clients),
+                       fraction_evaluate=0, server_momentum=0.9)
+    result = strategy.start(grid, ArrayRecord(mlp.initial(context.run_seed)),
+                            num_rounds=config["rounds"], evaluate_fn=evaluate)
+    context.save("model.safetensors", result.arrays)

@@ -11,6 +11,9 @@ class ClientHandler {
  public:
   virtual ~ClientHandler() = default;
 
+  // Before the first message, from the ServerApp's thread; waits until clients can be served.
+  // umbel::Error that says why they cannot.
+  virtual void prepare() const {}
   // The reply of the client that `message` is for; what goes wrong with one client is an error
   // reply that names it.  Throws umbel::Error only where no client can be served any more, such as
   // when no process for them can be started: the run is over then.  Any threads, for distinct
@@ -19,6 +22,8 @@ class ClientHandler {
   // Nobody waits for the reply to this message any more: whoever can end the work on it, does, and
   // handle() then returns soon, with an error.  Any thread; the message may be done by now.
   virtual void give_up(const Metadata& message) const { (void)message; }
+  // The run is being stopped: gives up on all messages, and no other will come.  Any thread.
+  virtual void stop() const {}
 
  protected:
   ClientHandler() = default;

@@ -98,6 +98,10 @@ class Context {
   }
   Runtime& runtime() const { return *run_.runtime; }
 
+  // For who hands the call on to another process: what the constructor was given.
+  const ConfigRecord* configured() const { return configured_; }
+  const WrapUp* wrap_up_times() const { return wrap_up_; }
+
  private:
   void require_server(std::string_view call) const;
   uint64_t count_of(std::string_view key) const;

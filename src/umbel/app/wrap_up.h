@@ -22,6 +22,17 @@ class WrapUp {
     from_ = from.time_since_epoch().count();
   }
 
+  // From when on it is asked for, and until when, as far as is known by now.
+  struct Times {
+    Clock::time_point from, until;
+  };
+  std::optional<Times> times() const {
+    const Clock::rep from = from_;
+    if (from == std::numeric_limits<Clock::rep>::max()) return std::nullopt;
+    return Times{Clock::time_point(Clock::duration(from)),
+                 Clock::time_point(Clock::duration(until_))};
+  }
+
   bool asked() const { return Clock::now().time_since_epoch().count() >= from_; }
   // Until the reply is too late, not below 0; nothing before asked().
   std::optional<std::chrono::duration<double>> time_left() const {

@@ -39,7 +39,9 @@ class Borrowed final : public ClientHandler {
   Message handle(const Message& message, Context& context) const override {
     return client_.handle(message, context);
   }
+  void prepare() const override { client_.prepare(); }
   void give_up(const Metadata& message) const override { client_.give_up(message); }
+  void stop() const override { client_.stop(); }
 
  private:
   const ClientHandler& client_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -19,15 +20,22 @@ class WorkerSource {
     Channel channel;  // our end
     uint64_t id = 0;  // not used for another worker of this source
   };
+  struct End {
+    std::string how;      // "exited with 1", "killed by SIGSEGV"
+    bool killed = false;  // by us
+  };
   virtual ~WorkerSource() = default;  // kills the workers that are left, and waits for them
 
-  // A process that was just started, and speaks run_client_process() at the other end.
-  // UNAVAILABLE that says why there is none.
+  // A process that was just started, and speaks run_client_process() at the other end.  When it
+  // ends, the channel is shut down, whoever else has its other end.  UNAVAILABLE that says why
+  // there is none, INVALID_ARGUMENT if the app cannot be loaded.
   virtual Result<Worker> start() = 0;
   // With all that it started.  Does nothing if it has ended.
   virtual void kill(uint64_t id) = 0;
-  // Waits for its end: "exited with 1", "killed by SIGKILL".  Once for each worker.
-  virtual std::string wait(uint64_t id) = 0;
+  // Waits for its end, and kills it if that does not come within `grace`.  Once for each worker.
+  virtual End wait(uint64_t id, std::chrono::milliseconds grace) = 0;
+  // Kills all workers, and starts no more: start() returns at once, also where it is under way.
+  virtual void stop() = 0;
 };
 
 // How a program is started here: with the environment of this process, and these variables besides.

@@ -32,7 +32,7 @@ std::optional<FoldJob::Taken> FoldJob::take(Lane& lane) {
   if (lane.closed || closed_) return std::nullopt;
   const uint64_t index = next_.fetch_add(1, std::memory_order_relaxed);
   if (index >= broadcast_.nodes.size()) return std::nullopt;
-  lane.client = broadcast_.nodes[index];
+  lane.index = index;
   lane.started = Clock::now();
   return Taken{index, ++lane.turn, lane.started};
 }
@@ -40,18 +40,28 @@ std::optional<FoldJob::Taken> FoldJob::take(Lane& lane) {
 bool FoldJob::run(size_t lane_number) {
   Lane& lane = *lanes_[lane_number];
   while (const auto taken = take(lane)) {
-    if (!fold(lane, *taken, handle(*taken))) return false;
+    std::optional<Message> reply;
+    try {
+      reply = handle(*taken);
+    } catch (...) {
+      return fail(lane, *taken, std::current_exception());
+    }
+    if (!fold(lane, *taken, *reply)) return false;
   }
   absl::MutexLock lock(&lane.mutex);
   if (!lane.closed) lane.fold.flush();
   return true;
 }
 
-Message FoldJob::handle(const Taken& taken) {
+Metadata FoldJob::metadata_of(uint64_t index) const {
   Metadata metadata = metadata_;
-  metadata.id = MessageId(metadata_.id.value() + taken.index);
-  metadata.destination = NodeId(broadcast_.nodes[taken.index]);
-  const Message message(std::move(metadata), broadcast_.content);
+  metadata.id = MessageId(metadata_.id.value() + index);
+  metadata.destination = NodeId(broadcast_.nodes[index]);
+  return metadata;
+}
+
+Message FoldJob::handle(const Taken& taken) {
+  const Message message(metadata_of(taken.index), broadcast_.content);
   if (clock_) {
     if (auto lost = clock_->lost_on_the_way(message.metadata())) return message.reply(*lost);
     return clients_.handle(message, nullptr, [&](Message reply) {
@@ -69,7 +79,7 @@ bool FoldJob::fold(Lane& lane, const Taken& taken, const Message& reply) {
   absl::MutexLock lock(&lane.mutex);
   if (lane.turn != taken.turn) return false;  // given up: it counts as failed
   if (lane.closed) return true;
-  lane.client.reset();
+  lane.index.reset();
   try {
     lane.fold.add(reply);
   } catch (...) {
@@ -80,15 +90,30 @@ bool FoldJob::fold(Lane& lane, const Taken& taken, const Message& reply) {
   return true;
 }
 
+bool FoldJob::fail(Lane& lane, const Taken& taken, std::exception_ptr failure) {
+  absl::MutexLock lock(&lane.mutex);
+  closed_ = true;
+  lane.failure = std::move(failure);
+  if (lane.turn != taken.turn) return false;
+  lane.index.reset();
+  return true;
+}
+
 std::vector<size_t> FoldJob::expire(Clock::time_point started, std::string_view reason) {
   std::vector<size_t> lanes;
   for (size_t i = 0; i != lanes_.size(); ++i) {
     Lane& lane = *lanes_[i];
-    absl::MutexLock lock(&lane.mutex);
-    if (!lane.client || lane.started >= started) continue;
-    lane.fold.fail(NodeId(*lane.client), {MessageError::Code::kDeadline, std::string(reason)});
-    lane.client.reset();
-    ++lane.turn;
+    uint64_t index = 0;
+    {
+      absl::MutexLock lock(&lane.mutex);
+      if (!lane.index || lane.started >= started) continue;
+      index = *lane.index;
+      lane.fold.fail(NodeId(broadcast_.nodes[index]),
+                     {MessageError::Code::kDeadline, std::string(reason)});
+      lane.index.reset();
+      ++lane.turn;
+    }
+    clients_.handler().give_up(metadata_of(index));
     lanes.push_back(i);
   }
   return lanes;
@@ -98,8 +123,8 @@ std::optional<FoldJob::Busy> FoldJob::longest() const {
   std::optional<Busy> longest;
   for (const auto& lane : lanes_) {
     absl::MutexLock lock(&lane->mutex);
-    if (!lane->client || (longest && longest->started <= lane->started)) continue;
-    longest = {*lane->client, lane->started};
+    if (!lane->index || (longest && longest->started <= lane->started)) continue;
+    longest = {broadcast_.nodes[*lane->index], lane->started};
   }
   return longest;
 }

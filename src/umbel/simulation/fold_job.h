@@ -33,7 +33,8 @@ class FoldJob final : public WorkerPool::Job {
   bool has_work() const override { return !closed_ && next_ < broadcast_.nodes.size(); }
 
   // Gives up on clients that have been at it since before `started`: they count as failed, whatever
-  // they reply later is dropped, and their lanes, returned here, need new threads.
+  // they reply later is dropped, and their lanes, returned here, need new threads.  Tells the
+  // handler.
   std::vector<size_t> expire(Clock::time_point started, std::string_view reason);
   // The client that has been at it longest, and since when.
   struct Busy {
@@ -60,7 +61,7 @@ class FoldJob final : public WorkerPool::Job {
     absl::Mutex mutex;
     aggregate::Fold fold ABSL_GUARDED_BY(mutex);
     bool closed ABSL_GUARDED_BY(mutex) = false;
-    std::optional<uint64_t> client ABSL_GUARDED_BY(mutex);  // that is being run
+    std::optional<uint64_t> index ABSL_GUARDED_BY(mutex);  // in the list, of the client being run
     Clock::time_point started ABSL_GUARDED_BY(mutex);
     uint64_t turn ABSL_GUARDED_BY(mutex) = 0;  // goes up when a client starts or is given up
     std::exception_ptr failure ABSL_GUARDED_BY(mutex);
@@ -72,8 +73,10 @@ class FoldJob final : public WorkerPool::Job {
     Clock::time_point started;
   };
   std::optional<Taken> take(Lane& lane);
+  Metadata metadata_of(uint64_t index) const;
   Message handle(const Taken& taken);
   // False if the lane went to another thread meanwhile.
+  bool fail(Lane& lane, const Taken& taken, std::exception_ptr failure);
   bool fold(Lane& lane, const Taken& taken, const Message& reply);
 
   VirtualClients& clients_;

@@ -91,6 +91,23 @@ void Simulation::require_running() const {
     throw Error(failed_precondition(
         "the Grid was called from a worker thread: it belongs to the ServerApp's own"));
   }
+  absl::MutexLock lock(&failing_);
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+// Before messages are sent.
+void Simulation::begin() {
+  if (!sent_) clients_.handler().prepare();
+  require_running();
+  sent_ = true;
+}
+
+void Simulation::fail(std::exception_ptr failure) {
+  {
+    absl::MutexLock lock(&failing_);
+    if (!failure_) failure_ = std::move(failure);
+  }
+  mailbox_.close();
 }
 
 Message Simulation::make_message(std::string type, NodeId node, RecordDict content) {
@@ -105,14 +122,16 @@ Message Simulation::make_message(std::string type, NodeId node, RecordDict conte
 
 std::vector<MessageId> Simulation::push(std::vector<Message> messages) {
   require_running();
-  sent_ = true;
+  begin();
   std::vector<MessageId> ids;
   for (const Message& message : messages) {
     or_throw(check_client(message.metadata().destination.value(), run_.nodes));
     ids.push_back(message.metadata().id);
   }
   or_throw(mailbox_.expect(ids));
-  const auto job = std::make_shared<MessageJob>(clients_, mailbox_, std::move(messages), ids);
+  const auto job =
+      std::make_shared<MessageJob>(clients_, mailbox_, std::move(messages), ids,
+                                   [this](std::exception_ptr failure) { fail(failure); });
   std::erase_if(message_jobs_, [](const auto& known) { return known.expired(); });
   message_jobs_.push_back(job);
   pool_.start(job);
@@ -141,7 +160,7 @@ aggregate::FoldResult Simulation::send_and_fold(const Broadcast& broadcast,
                                                 const AggregationPlan& plan, Deadline deadline) {
   require_running();
   or_throw(check_broadcast(broadcast, run_.nodes, deadline));
-  sent_ = true;
+  begin();
   const MessageId first(next_message_.fetch_add(broadcast.nodes.size()));
   std::optional<PhaseClock> clock;
   if (world_) {
@@ -192,9 +211,13 @@ void Simulation::request_stop() {
   stop_ = true;
   mailbox_.close();
   pool_.wake();
+  clients_.handler().stop();
 }
 
 bool Simulation::shut_down(std::chrono::milliseconds grace) {
+  for (const auto& known : message_jobs_) {
+    if (const auto job = known.lock()) job->cancel();  // nobody will pull their replies
+  }
   return pool_.shut_down(absl::FromChrono(grace));
 }
 

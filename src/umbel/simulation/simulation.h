@@ -3,11 +3,13 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "umbel/app/client_app.h"
 #include "umbel/app/grid.h"
 #include "umbel/simulation/message_job.h"
 #include "umbel/simulation/virtual_clients.h"
@@ -73,6 +75,8 @@ class Simulation final : public Grid {
   class Workers;
   void await(FoldJob& job, Deadline deadline);
   void require_running() const;
+  void begin();
+  void fail(std::exception_ptr failure);
 
   const Run& run_;
   SimulationOptions options_;
@@ -85,6 +89,8 @@ class Simulation final : public Grid {
   std::atomic<uint64_t> next_message_{1};
   std::atomic<bool> stop_{false};
   std::atomic<bool> sent_{false};
+  mutable absl::Mutex failing_;
+  std::exception_ptr failure_ ABSL_GUARDED_BY(failing_);  // no client can be served any more
 };
 
 }  // namespace umbel

@@ -39,6 +39,8 @@ class VirtualClients {
     return reply;
   }
 
+  const ClientHandler& handler() const { return clients_; }
+
  private:
   const ClientHandler& clients_;
   const Run& run_;

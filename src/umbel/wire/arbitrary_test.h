@@ -209,9 +209,10 @@ class Arbitrary {
   DaemonFrame daemon_frame() {
     switch (rng_.below(7)) {
       case 0:
-        return ClientStart{run(), config()};
+        return ClientStart{run(), config(),
+                           truth() ? std::optional<uint64_t>(number()) : std::nullopt};
       case 1:
-        return Handle{number(), envelope(false), content()};
+        return handle();
       case 2:
         return AppWrapUp{number(), seconds()};
       case 3: {
@@ -230,7 +231,7 @@ class Arbitrary {
   AppFrame app_frame() {
     switch (rng_.below(7)) {
       case 0:
-        return AppReady{text()};
+        return AppReady{text(), {text(), text()}};
       case 1:
         return Handled{number(), envelope(false), content()};
       case 2:
@@ -244,6 +245,13 @@ class Arbitrary {
       default:
         return Forget{numbers()};
     }
+  }
+  Handle handle() {
+    Handle handle{number(), envelope(false), content(), config()};
+    if (truth()) handle.wrap_up = {seconds(), seconds()};
+    if (truth()) handle.content = number();
+    handle.kept = handle.content != 0 && handle.message.head.records.empty();
+    return handle;
   }
   FoldCall fold_call() {
     FoldCall call{.call = number(), .type = text(), .round = number(), .nodes = numbers()};

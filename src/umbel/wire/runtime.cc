@@ -13,15 +13,26 @@ namespace {
 
 constexpr size_t kSamplesMax = 100;
 constexpr size_t kKindsMax = 100;
+constexpr size_t kFeaturesMax = 100;
+
 // Daemon to app.
 void fill(const ClientStart& start, v1::DaemonFrame& out) {
   put(start.run, *out.mutable_client_start()->mutable_run());
   put(start.node_config, *out.mutable_client_start()->mutable_node_config());
+  if (start.twin_examples) out.mutable_client_start()->set_twin_examples(*start.twin_examples);
 }
 void fill(const Handle& handle, v1::DaemonFrame& out) {
-  out.mutable_handle()->set_instruction(handle.instruction);
-  put(handle.message, *out.mutable_handle()->mutable_message());
-  put(handle.state, *out.mutable_handle()->mutable_state());
+  v1::Handle& in = *out.mutable_handle();
+  in.set_instruction(handle.instruction);
+  put(handle.message, *in.mutable_message());
+  if (!handle.state.empty()) put(handle.state, *in.mutable_state());
+  put(handle.node_config, *in.mutable_node_config());
+  if (handle.wrap_up) {
+    in.set_wrap_up_in(handle.wrap_up->in);
+    in.set_wrap_up_seconds(handle.wrap_up->seconds);
+  }
+  in.set_content(handle.content);
+  in.set_kept(handle.kept);
 }
 void fill(const AppWrapUp& wrap_up, v1::DaemonFrame& out) {
   out.mutable_wrap_up()->set_instruction(wrap_up.instruction);
@@ -61,6 +72,7 @@ Result<DaemonFrame> parse(const v1::ClientStart& in) {
   ClientStart start;
   UMBEL_ASSIGN_OR_RETURN(start.run, parse_run(in.run()));
   UMBEL_ASSIGN_OR_RETURN(start.node_config, parse_config(in.node_config()));
+  if (in.has_twin_examples()) start.twin_examples = in.twin_examples();
   return DaemonFrame(std::move(start));
 }
 Result<DaemonFrame> parse(const v1::Handle& in) {
@@ -69,6 +81,17 @@ Result<DaemonFrame> parse(const v1::Handle& in) {
   Result<RecordDict> state = parse_whole(in.state());
   if (!state.ok()) return annotate(state.status(), "state");
   handle.state = *std::move(state);
+  UMBEL_ASSIGN_OR_RETURN(handle.node_config, parse_config(in.node_config()));
+  if (in.has_wrap_up_in()) {
+    handle.wrap_up = {in.wrap_up_in(), in.wrap_up_seconds()};
+    UMBEL_RETURN_IF_ERROR(require_seconds("wrap_up_in", in.wrap_up_in()));
+    UMBEL_RETURN_IF_ERROR(require_seconds("wrap_up_seconds", in.wrap_up_seconds()));
+  }
+  handle.content = in.content();
+  handle.kept = in.kept();
+  if (handle.kept && (handle.content == 0 || !handle.message.head.records.empty())) {
+    return invalid_argument("a kept content {}", handle.content == 0 ? "has no number" : "came");
+  }
   return DaemonFrame(std::move(handle));
 }
 Result<DaemonFrame> parse(const v1::AppWrapUp& in) {
@@ -115,11 +138,14 @@ Result<DaemonFrame> parse(const v1::Arrived& in) {
 // App to daemon.
 void fill(const AppReady& ready, v1::AppFrame& out) {
   out.mutable_ready()->set_software(as_utf8(ready.software, kShortTextMax));
+  for (const std::string& feature : ready.features) {
+    out.mutable_ready()->add_features(as_utf8(feature, kShortTextMax));
+  }
 }
 void fill(const Handled& handled, v1::AppFrame& out) {
   out.mutable_handled()->set_instruction(handled.instruction);
   put(handled.reply, *out.mutable_handled()->mutable_reply());
-  put(handled.state, *out.mutable_handled()->mutable_state());
+  if (!handled.state.empty()) put(handled.state, *out.mutable_handled()->mutable_state());
 }
 void fill(const AppLog& log, v1::AppFrame& out) {
   out.mutable_log()->set_level(as_utf8(log.level, kShortTextMax));
@@ -156,6 +182,12 @@ void fill(const Forget& forget, v1::AppFrame& out) {
   out.mutable_forget()->mutable_messages()->Add(forget.messages.begin(), forget.messages.end());
 }
 
+Result<AppFrame> parse(const v1::AppReady& in) {
+  UMBEL_RETURN_IF_ERROR(require_short("software", in.software(), kShortTextMax));
+  UMBEL_RETURN_IF_ERROR(
+      require_count("features", static_cast<size_t>(in.features_size()), kFeaturesMax));
+  return AppFrame(AppReady{in.software(), {in.features().begin(), in.features().end()}});
+}
 Result<AppFrame> parse(const v1::Handled& in) {
   Handled handled{.instruction = in.instruction()};
   UMBEL_ASSIGN_OR_RETURN(handled.reply, parse_envelope(in.reply(), Blobs::kBeside));
@@ -252,8 +284,7 @@ Result<AppFrame> parse_app_frame(std::span<const std::byte> bytes) {
   UMBEL_RETURN_IF_ERROR(parse_frame(bytes, kFrameBytesMax, kAppFrameForm, in));
   switch (in.frame_case()) {
     case v1::AppFrame::kReady:
-      UMBEL_RETURN_IF_ERROR(require_short("ready: software", in.ready().software(), kShortTextMax));
-      return AppFrame(AppReady{in.ready().software()});
+      return named("ready", parse(in.ready()));
     case v1::AppFrame::kHandled:
       return named("handled", parse(in.handled()));
     case v1::AppFrame::kLog:

@@ -20,12 +20,24 @@ namespace umbel::wire {
 struct ClientStart {
   RunInfo run;
   ConfigRecord node_config;
+  std::optional<uint64_t> twin_examples = {};  // Run::twin_examples
   friend bool operator==(const ClientStart&, const ClientStart&) = default;
 };
 struct Handle {
   uint64_t instruction = 0;
   Envelope message;
-  RecordDict state;  // arrays included: a state is small, or the frame is refused
+  RecordDict state;               // arrays included: a state is small, or the frame is refused
+  ConfigRecord node_config = {};  // of this client; empty: that in ClientStart
+  // What is known of the wrap-up already: in how many seconds, and how many there are then.
+  struct WrapUpTime {
+    double in = 0, seconds = 0;
+    friend bool operator==(const WrapUpTime&, const WrapUpTime&) = default;
+  };
+  std::optional<WrapUpTime> wrap_up = {};
+  // The number under which the app keeps the message's content (kContentsKept); 0: it need not.
+  // Only for an app with the feature kFeatureContents.
+  uint64_t content = 0;
+  bool kept = false;  // the message has no content: it came before, under that number
   friend bool operator==(const Handle&, const Handle&) = default;
 };
 struct AppWrapUp {
@@ -55,8 +67,11 @@ struct Stop {
 using DaemonFrame = std::variant<ClientStart, Handle, AppWrapUp, FoldDone, Weigh, Arrived, Stop>;
 
 // App to daemon.
+inline constexpr char kFeatureContents[] = "contents";
+inline constexpr size_t kContentsKept = 2;  // an app keeps the last numbers that were new to it
 struct AppReady {
   std::string software;
+  std::vector<std::string> features = {};
   friend bool operator==(const AppReady&, const AppReady&) = default;
 };
 struct Handled {

@@ -33,7 +33,7 @@ constexpr Field kAssignFields[] = {{2, &kRunInfo}, {3, &kEnvelope}};
 constexpr Form kAssign{kAssignFields};
 constexpr Field kClientStartFields[] = {{1, &kRunInfo}, {2, &kNamedValue}};
 constexpr Form kClientStart{kClientStartFields};
-constexpr Field kHandleFields[] = {{2, &kEnvelope}, {3, &kContent}};
+constexpr Field kHandleFields[] = {{2, &kEnvelope}, {3, &kContent}, {4, &kNamedValue}};
 constexpr Form kHandle{kHandleFields};
 constexpr Field kSampleFields[] = {{2, &kPlain}};
 constexpr Form kSample{kSampleFields};

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int64_t kThreadsMax = 1024;
 constexpr const char* kRun = "The run's number, as `umbel ls` shows it";
+constexpr const char* kPython = "The Python interpreter, for apps in Python";
 constexpr const char* kLink = "A link profile of config.toml; none: this machine";
 
 // The parser's own conversion takes what is beyond 64 bits as the nearest that fits, and 010 as
@@ -38,6 +39,7 @@ CLI::Validator whole_number(int64_t least, int64_t most) {
 struct Parsed {
   std::string format = "text";
   NewOptions create;
+  PortOptions port;
   BuildOptions build;
   RunOptions run;
   LsOptions ls;
@@ -75,6 +77,16 @@ void add_new(CLI::App& app, Parsed& parsed) {
   command->add_option("-t,--template", options.template_name, "The template to start from");
   command->add_option("-d,--directory", options.directory, "The folder to make (default: NAME)");
   command->add_option("--publisher", options.publisher, "Who publishes it (default: example)");
+  command->add_option("--python", options.python, kPython);
+  command->callback([&] { parsed.chosen = [&] { return options; }; });
+}
+
+void add_port(CLI::App& app, Parsed& parsed) {
+  PortOptions& options = parsed.port;
+  CLI::App* command = add_command(app, parsed, "port", "Turn an app for Flower into one for Umbel");
+  command->add_option("APP", options.app, "The app's folder")->required();
+  command->add_flag("--dry-run", options.dry_run, "Change nothing, and show what would change");
+  command->add_option("--python", options.python, kPython);
   command->callback([&] { parsed.chosen = [&] { return options; }; });
 }
 
@@ -109,6 +121,9 @@ void add_run(CLI::App& app, Parsed& parsed) {
   command->add_flag("--curve", options.curve, "Draw the curve also where output is no terminal");
   command->add_flag("--twin", options.twin,
                     "Train the centralised twin on the pooled data as well, and compare");
+  command->add_flag("--debug", options.debug,
+                    "The app has the terminal, for breakpoint(): one thread, no progress");
+  command->add_option("--python", options.python, kPython);
   command->add_flag("--detach", options.detach, "On a link: start the run and leave it to itself");
   command->add_flag("--pull,!--no-pull", options.pull,
                     "On a link: get the artifacts at the end (default) or do not");
@@ -233,6 +248,7 @@ void add_up(CLI::App& app, Parsed& parsed) {
   command->add_option("--port", parsed.up.port, "The hub's port; 0: any (default: 9092)")
       ->transform(whole_number(0, 65'535));
   command->add_flag("--detach", parsed.up.detach, "Return once it is up; `umbel down` ends it");
+  command->add_option("--python", parsed.up.python, kPython);
   command->callback([&] { parsed.chosen = [&] { return parsed.up; }; });
   CLI::App* down = add_command(app, parsed, "down", "End what `umbel up` runs on this machine");
   down->callback([&] { parsed.chosen = [] { return DownOptions(); }; });
@@ -357,6 +373,7 @@ std::variant<Invocation, EndedByArguments> parse_arguments(int count,
   app.set_version_flag("--version", std::string("umbel " UMBEL_VERSION));
   app.require_subcommand(1);
   add_new(app, parsed);
+  add_port(app, parsed);
   add_build(app, parsed);
   add_run(app, parsed);
   add_ls(app, parsed);

@@ -12,10 +12,12 @@ int run_build(const BuildOptions& options, const Output& output) {
   if (!manifest.ok()) return output.fail(manifest.status());
   SignalWatch signals;
   const auto app = std::filesystem::absolute(options.app).lexically_normal();
-  const auto program = build_app(app, *manifest, output, signals);
+  const Result<std::filesystem::path> program = manifest->has_program()
+                                                    ? build_app(app, *manifest, output, signals)
+                                                    : std::filesystem::path();
   if (signals.first() != 0) return output.fail("stopped", kSignalBase + signals.first());
   if (!program.ok()) return output.fail(program.status());
-  if (output.format() == Format::kText) output.say(program->string());
+  if (output.format() == Format::kText && manifest->has_program()) output.say(program->string());
   const auto packed = pack_app(app, *manifest, *program);
   if (!packed.ok()) return output.fail(packed.status());
   const auto bytes = static_cast<int64_t>(packed->archive.size());
@@ -25,7 +27,7 @@ int run_build(const BuildOptions& options, const Output& output) {
                            packed->sha256, packed->publisher.text()));
   }
   output.result({{"app", manifest->name},
-                 {"program", program->string()},
+                 {"program", manifest->has_program() ? Json(program->string()) : Json(nullptr)},
                  {"bundle", packed->path.string()},
                  {"bytes", bytes},
                  {"sha256", packed->sha256},

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -38,20 +39,38 @@ Result<Pipe> make_pipe() {
 // What the child needs between fork and exec, made before the fork: nothing is allocated there.
 struct Prepared {
   std::vector<char*> arguments, environment;
-  std::string program, folder, events_setting;
+  std::vector<std::string> settings;
+  std::string program, folder;
   int output, errors, events, failure;
   pid_t parent;
+  bool has_terminal, gets_terminal;
 };
+
+// Who reads the terminal, if there is one.  A process in the background may not say so unless it
+// blocks the signal that it gets for it.
+void give_terminal_to(pid_t group) {
+  sigset_t terminal, before;
+  sigemptyset(&terminal);
+  sigaddset(&terminal, SIGTTOU);
+  sigprocmask(SIG_BLOCK, &terminal, &before);
+  tcsetpgrp(STDIN_FILENO, group);
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+}
 
 [[noreturn]] void become(Prepared& prepared) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != prepared.parent) _exit(127);  // it died before the line above
+  if (prepared.gets_terminal) give_terminal_to(getpid());
   reset_signals();
-  const int nothing = open("/dev/null", O_RDONLY);
-  dup2(nothing, 0);
-  dup2(prepared.output, 1);
-  dup2(prepared.errors, 2);
+  if (prepared.has_terminal) {
+    signal(SIGTSTP, SIG_IGN);  // nobody would wake it
+  } else {
+    const int nothing = open("/dev/null", O_RDONLY);
+    dup2(nothing, 0);
+    dup2(prepared.output, 1);
+    dup2(prepared.errors, 2);
+  }
   if (prepared.events >= 0) fcntl(prepared.events, F_SETFD, 0);
   if (prepared.folder.empty() || chdir(prepared.folder.c_str()) == 0) {
     execve(prepared.program.c_str(), prepared.arguments.data(), prepared.environment.data());
@@ -66,14 +85,18 @@ void prepare_texts(const ChildCommand& command, Prepared& prepared) {
     prepared.arguments.push_back(const_cast<char*>(argument.c_str()));
   }
   prepared.arguments.push_back(nullptr);
+  auto given = command.environment;
   if (!command.events_variable.empty()) {
-    prepared.events_setting = fmt::format("{}={}", command.events_variable, prepared.events);
-    prepared.environment.push_back(prepared.events_setting.data());
+    given.emplace_back(command.events_variable, std::to_string(prepared.events));
   }
-  const std::string same = command.events_variable + "=";
+  for (const auto& [name, value] : given) prepared.settings.push_back(name + "=" + value);
+  for (std::string& setting : prepared.settings) prepared.environment.push_back(setting.data());
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (same.size() > 1 && std::strncmp(*entry, same.c_str(), same.size()) == 0) continue;
-    prepared.environment.push_back(*entry);
+    const std::string_view setting(*entry);
+    const auto is_given = [&](const auto& one) {
+      return setting.starts_with(one.first) && setting.substr(one.first.size()).starts_with('=');
+    };
+    if (std::ranges::none_of(given, is_given)) prepared.environment.push_back(*entry);
   }
   prepared.environment.push_back(nullptr);
 }
@@ -91,7 +114,8 @@ Result<Child> Child::start(const ChildCommand& command) {
     return not_found("{}: no such program, or not executable", command.arguments.front());
   }
   Pipe output, errors, events;
-  if (command.log < 0) {
+  const bool piped = command.log < 0 && !command.has_terminal;
+  if (piped) {
     UMBEL_ASSIGN_OR_RETURN(output, make_pipe());
     UMBEL_ASSIGN_OR_RETURN(errors, make_pipe());
   }
@@ -101,8 +125,10 @@ Result<Child> Child::start(const ChildCommand& command) {
   UMBEL_ASSIGN_OR_RETURN(Pipe failure, make_pipe());
   fcntl(failure.read.get(), F_SETFL, 0);
   prepared.folder = command.folder.string();
-  prepared.output = command.log < 0 ? output.write.get() : command.log;
-  prepared.errors = command.log < 0 ? errors.write.get() : command.log;
+  prepared.output = piped ? output.write.get() : command.log;
+  prepared.errors = piped ? errors.write.get() : command.log;
+  prepared.has_terminal = command.has_terminal;
+  prepared.gets_terminal = command.has_terminal && tcgetpgrp(STDIN_FILENO) == getpgrp();
   prepared.events = events.write.get();
   prepared.failure = failure.write.get();
   prepared.parent = getpid();
@@ -113,6 +139,8 @@ Result<Child> Child::start(const ChildCommand& command) {
   if (pid == 0) become(prepared);
   setpgid(pid, pid);  // here too: whichever of the two comes first
   Child child(pid);
+  child.has_terminal_ = prepared.gets_terminal;
+  if (child.has_terminal_) give_terminal_to(pid);
   child.ended_ = Descriptor(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   child.output_ = std::move(output.read);
   child.errors_ = std::move(errors.read);
@@ -150,6 +178,7 @@ int Child::wait() {
   };
   cpu_seconds_ = seconds(used.ru_utime) + seconds(used.ru_stime);
   pid_.value = 0;
+  if (has_terminal_) give_terminal_to(getpgrp());
   return status;
 }
 

@@ -32,6 +32,11 @@ struct ChildCommand {
   std::filesystem::path folder;        // where it starts; empty: here
   int log = -1;                        // takes its output and errors; -1: two pipes
   std::string events_variable;  // names a third pipe's descriptor in its environment; empty: none
+  // Beside what is in this process's environment, or in its place.
+  std::vector<std::pair<std::string, std::string>> environment = {};
+  // It has this process's standard input, output and errors, and its terminal while it runs: what
+  // is typed there, Ctrl-C too, is for it.
+  bool has_terminal = false;
 };
 
 // A program in a process group of its own that gets SIGTERM when this one dies.  Pipes are read
@@ -64,6 +69,7 @@ class Child {
     Pid(Pid&& other) noexcept : value(std::exchange(other.value, 0)) {}
   } pid_;
   Descriptor ended_, output_, errors_, events_;
+  bool has_terminal_ = false;
   double cpu_seconds_ = 0;
 };
 

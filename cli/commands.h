@@ -8,6 +8,7 @@ namespace umbel::cli {
 // One function a command, in the file of its name.  Each says everything through `output` and
 // returns the program's exit code.
 int run_new(const NewOptions& options, const Output& output);
+int run_port(const PortOptions& options, const Output& output);
 int run_build(const BuildOptions& options, const Output& output);
 int run_run(const RunOptions& options, const Output& output);
 int run_ls(const LsOptions& options, const Output& output);

@@ -19,7 +19,7 @@ void check_words(const Subject& subject, Findings& findings,
                  std::initializer_list<std::string_view> words) {
   if (!subject.app) return;
   for (const Source& source : subject.app->sources) {
-    if (is_program_of_its_own(source)) continue;
+    if (is_program_of_its_own(source) || source.is_python()) continue;
     for (const std::string_view word : words) {
       const size_t at = source.find_word(word);
       if (at != std::string::npos) findings.add(source.place(at), std::string(word));
@@ -49,6 +49,7 @@ void paths(const Subject& subject, Findings& findings) {
 void client_saves(const Subject& subject, Findings& findings) {
   if (!subject.app) return;
   for (const Source& source : subject.app->sources) {
+    if (source.is_python()) continue;
     for (const Extent& extent : client_code(source)) {
       for (const std::string_view call : {".save(", ".publish("}) {
         const size_t at = source.code.find(call, extent.begin);

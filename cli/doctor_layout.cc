@@ -37,13 +37,13 @@ void manifest(const Subject& subject, Findings& findings) {
   if (!subject.app || subject.app->manifest.ok()) return;
   const std::string message = message_of(subject.app->manifest.status());
   const size_t end = message.find(": ");
-  const bool placed = message.starts_with("umbel.toml") && end != std::string::npos;
-  findings.add(placed ? message.substr(0, end) : "umbel.toml",
+  const bool placed = message.starts_with(subject.app->manifest_name) && end != std::string::npos;
+  findings.add(placed ? message.substr(0, end) : subject.app->manifest_name,
                placed ? message.substr(end + 2) : message);
 }
 
 void cmake(const Subject& subject, Findings& findings) {
-  if (!subject.app || subject.app->cmake) return;
+  if (!subject.app || subject.app->cmake || !subject.app->has_program) return;
   findings.add(subject.app->cmake_path, "no such file");
 }
 
@@ -70,7 +70,7 @@ void package(const Subject& subject, Findings& findings) {
 }
 
 void entry(const Subject& subject, Findings& findings) {
-  if (!subject.app || subject.app->code_has("UMBEL_MAIN")) return;
+  if (!subject.app || !subject.app->has_program || subject.app->code_has("UMBEL_MAIN")) return;
   findings.add("", fmt::format("{} sources, none with UMBEL_MAIN", subject.app->sources.size()));
 }
 

@@ -19,7 +19,7 @@ class Blanking {
 
   void run() {
     source_.code = text_;
-    while (at_ < text_.size()) step();
+    while (at_ < text_.size()) source_.is_python() ? step_python() : step();
   }
 
  private:
@@ -29,6 +29,19 @@ class Blanking {
     const bool starts_word = at_ == 0 || !is_word(text_[at_ - 1]);
     if (text_.substr(at_, 2) == "R\"" && starts_word) return raw();
     if (text_[at_] == '"' || (text_[at_] == '\'' && starts_word)) return quoted(text_[at_]);
+    ++at_;
+  }
+  void step_python() {
+    if (text_[at_] == '#') return blank(text_.find('\n', at_));
+    for (const std::string_view three : {"\"\"\"", "'''"}) {
+      if (text_.substr(at_, 3) != three) continue;
+      const size_t begin = at_ + 3, end = std::min(text_.find(three, begin), text_.size());
+      at_ = begin;
+      literal(begin, end, true);
+      at_ = std::min(end + 3, text_.size());
+      return;
+    }
+    if (text_[at_] == '"' || text_[at_] == '\'') return quoted(text_[at_]);
     ++at_;
   }
   size_t after(std::string_view end, size_t from) const {
@@ -48,7 +61,7 @@ class Blanking {
       end += text_[end] == '\\' ? 2 : 1;
     }
     end = std::min(end, text_.size());
-    literal(begin, end, quote == '"');
+    literal(begin, end, quote == '"' || source_.is_python());
     at_ = end + 1;
   }
   void raw() {

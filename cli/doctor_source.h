@@ -6,8 +6,8 @@
 
 namespace umbel::cli {
 
-// A C++ source as rules look at it.  This is reading, not compiling: macros and generated code are
-// not seen through.
+// A source in C++ or, if its name ends in .py, in Python, as rules look at it.  This is reading,
+// not compiling: macros and generated code are not seen through.
 struct Source {
   struct Literal {
     size_t at = 0;  // of its first character, in `text`
@@ -23,6 +23,8 @@ struct Source {
   size_t find_word(std::string_view word, size_t from = 0) const;
   // The code from the bracket at `open` to the one that closes it, both included; "" if none does.
   std::string_view bracketed(size_t open) const;
+
+  bool is_python() const { return path.ends_with(".py"); }
 
   std::string path;               // within the app
   std::string text;               // as it is

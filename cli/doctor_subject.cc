@@ -26,10 +26,15 @@ std::optional<std::string> text_of_file(const fs::path& file) {
 
 bool is_source(const fs::path& path) {
   const std::string ending = path.extension().string();
-  for (const char* known : {".cc", ".cpp", ".cxx", ".h", ".hpp", ".hh"}) {
+  for (const char* known : {".cc", ".cpp", ".cxx", ".h", ".hpp", ".hh", ".py"}) {
     if (ending == known) return true;
   }
   return false;
+}
+
+bool is_virtual_environment(const fs::path& folder) {
+  std::error_code ignored;
+  return fs::exists(folder / "pyvenv.cfg", ignored);
 }
 
 void walk(AppSubject& app) {
@@ -38,7 +43,8 @@ void walk(AppSubject& app) {
   for (; !error && entries != fs::recursive_directory_iterator(); entries.increment(error)) {
     const std::string name = entries->path().filename().string();
     const bool build = entries.depth() == 0 && name == "build";
-    if (name.starts_with('.') || build) {
+    const bool of_python = name == "__pycache__" || is_virtual_environment(entries->path());
+    if (name.starts_with('.') || build || of_python) {
       entries.disable_recursion_pending();
       continue;
     }
@@ -107,21 +113,25 @@ void read_command_line(const std::string& line, bool inside, std::vector<std::st
 
 void look_at_app(const fs::path& folder, Subject& subject) {
   std::error_code error;
-  if (!fs::exists(fs::symlink_status(folder / "umbel.toml", error))) {
+  const fs::path file = manifest_file(folder);
+  if (!fs::exists(fs::symlink_status(file, error))) {
     subject.no_app = folder.string();
     return;
   }
   AppSubject& app = subject.app.emplace();
   app.folder = folder;
-  if (const auto text = text_of_file(folder / "umbel.toml")) {
-    app.manifest = parse_manifest(*text);
-    if (auto entries = parse_toml(*text, "umbel.toml"); entries.ok()) app.entries = *entries;
+  app.manifest_name = file.filename().string();
+  if (const auto text = text_of_file(file)) {
+    const bool own = app.manifest_name == "umbel.toml";
+    app.manifest = own ? parse_manifest(*text) : parse_flower_manifest(*text, app.manifest_name);
+    if (auto entries = parse_toml(*text, app.manifest_name); entries.ok()) app.entries = *entries;
   } else {
     app.manifest = not_found("umbel.toml: no such file, or none that can be read");
   }
+  app.has_program = !app.manifest.ok() || app.manifest->has_program();
   const std::string below = app.manifest.ok() ? app.manifest->cmake : ".";
   app.cmake_path = (fs::path(below) / "CMakeLists.txt").lexically_normal().string();
-  if (const auto cmake = text_of_file(folder / app.cmake_path)) {
+  if (const auto cmake = text_of_file(folder / app.cmake_path); cmake && app.has_program) {
     app.cmake = without_comments(*cmake);
   }
   app.has_readme = text_of_file(folder / "README.md").has_value();
@@ -154,7 +164,7 @@ std::optional<double> AppSubject::number(const SettingNames& names) const {
 std::string AppSubject::place(std::string_view table, std::string_view key) const {
   const TomlEntry* found = child_of(entries, table);
   if (found != nullptr) found = child_of(found->children, key);
-  return found == nullptr ? "umbel.toml" : fmt::format("umbel.toml:{}", found->line);
+  return found == nullptr ? manifest_name : fmt::format("{}:{}", manifest_name, found->line);
 }
 
 bool AppSubject::code_has(std::string_view word) const {

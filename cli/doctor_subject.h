@@ -26,6 +26,8 @@ using SettingNames = std::vector<std::string_view>;
 struct AppSubject {
   std::filesystem::path folder;
   Result<Manifest> manifest = Manifest{};
+  std::string manifest_name = "umbel.toml";
+  bool has_program = true;         // something of it is in C++, as far as the manifest can say
   std::vector<TomlEntry> entries;  // of umbel.toml, also where the manifest is wrong
   std::vector<AppFile> files;
   std::deque<Source> sources;

@@ -12,6 +12,7 @@ namespace {
 struct Run {
   const Output& output;
   int operator()(const NewOptions& options) const { return run_new(options, output); }
+  int operator()(const PortOptions& options) const { return run_port(options, output); }
   int operator()(const BuildOptions& options) const { return run_build(options, output); }
   int operator()(const RunOptions& options) const { return run_run(options, output); }
   int operator()(const LsOptions& options) const { return run_ls(options, output); }

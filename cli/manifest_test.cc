@@ -99,14 +99,154 @@ TEST(Manifest, RefusesBadValuesWithTheirLine) {
   }
   EXPECT_THAT(error_of(with("cmake = \".\"", "cmake = \"../x\"")),
               testing::HasSubstr("a folder inside the app"));
-  EXPECT_THAT(error_of(with("cmake = \".\"", "python = \"app\"")),
-              testing::StartsWith("umbel.toml:7: [entry] python: Python apps need"));
   EXPECT_THAT(error_of(with("rounds = 3", "rounds = []")), testing::HasSubstr("an empty list"));
   EXPECT_THAT(error_of(with("rounds = 3", "rounds = [1, \"a\"]")), testing::HasSubstr("mixed"));
   EXPECT_THAT(error_of(with("rounds = 3", "rounds = inf")), testing::HasSubstr("not finite"));
   EXPECT_THAT(error_of(with("rounds = 3", "rounds = 2026-01-01")), testing::HasSubstr("a date"));
   EXPECT_THAT(error_of(with("rounds = 3", "a.b = 3")), testing::HasSubstr("a table"));
   EXPECT_THAT(error_of(with("rounds = 3", "\"a b\" = 3")), testing::HasSubstr("a key has letters"));
+}
+
+Manifest with_entry(std::string_view entry) {
+  const Result<Manifest> manifest = parse_manifest(with("cmake = \".\"", entry));
+  EXPECT_TRUE(manifest.ok()) << manifest.status();
+  return manifest.ok() ? *manifest : Manifest{};
+}
+
+TEST(Manifest, EachSideIsInPythonOrInTheProgram) {
+  const Manifest both = with_entry("python = \"my_app.app\"");
+  EXPECT_EQ(both.python, (bundle::PythonEntry{"my_app.app:server", "my_app.app:client", false}));
+  EXPECT_FALSE(both.has_program());
+  const Manifest apart = with_entry("python-server = \"a.b:app\"\npython-client = \"c:d.e\"");
+  EXPECT_EQ(apart.python, (bundle::PythonEntry{"a.b:app", "c:d.e", false}));
+  EXPECT_FALSE(apart.has_program());
+  const Manifest server = with_entry("cmake = \"cpp\"\npython-server = \"a:app\"");
+  EXPECT_EQ(server.python, (bundle::PythonEntry{"a:app", "", false}));
+  EXPECT_EQ(server.cmake, "cpp");
+  const Manifest client = with_entry("cmake = \".\"\npython-client = \"a:app\"");
+  EXPECT_EQ(client.python, (bundle::PythonEntry{"", "a:app", false}));
+  EXPECT_TRUE(client.has_program());
+  EXPECT_TRUE(with_entry("cmake = \".\"").python.empty());
+}
+
+TEST(Manifest, AnEntryThatSaysTooMuchOrTooLittleIsRefused) {
+  const auto refused = [](std::string_view entry) {
+    return error_of(with("cmake = \".\"", entry));
+  };
+  using testing::HasSubstr;
+  using testing::StartsWith;
+  EXPECT_THAT(refused(""), StartsWith("umbel.toml:6: [entry]: expected cmake = \".\" for"));
+  EXPECT_THAT(refused("python-server = \"a:b\""), HasSubstr("[entry]: expected cmake"));
+  EXPECT_THAT(refused("python-client = \"a:b\""), HasSubstr("[entry]: expected cmake"));
+  EXPECT_THAT(refused("cmake = \".\"\npython = \"a\""), HasSubstr("is for both sides"));
+  EXPECT_THAT(refused("python = \"a\"\npython-client = \"a:b\""),
+              StartsWith("umbel.toml:8: [entry] python-client: python = "));
+  EXPECT_THAT(refused("cmake = \".\"\npython-server = \"a:b\"\npython-client = \"a:b\""),
+              StartsWith("umbel.toml:7: [entry] cmake: both sides are in Python"));
+  EXPECT_THAT(refused("python = \"app.py\"\npyton = 1"), HasSubstr("pyton: unknown key"));
+  EXPECT_THAT(refused("python = \"a/b.py\""), HasSubstr("expected a Python module, such as"));
+  EXPECT_THAT(refused("python-server = \"a\"\npython-client = \"a:b\""),
+              HasSubstr("[entry] python-server: \"a\": expected a Python module and an object"));
+  EXPECT_THAT(refused("python = 3"), HasSubstr("expected text, got an integer"));
+}
+
+constexpr const char* kFlower = R"(
+[build-system]
+requires = ["hatchling"]
+[project]
+name = "Quick_Start.app"
+version = "1.0"
+dependencies = ["flwr[simulation]>=1.20", "numpy"]
+[[tool.other.list]]
+x = 1
+[tool.flwr.app]
+publisher = "flwrlabs"
+[tool.flwr.app.components]
+serverapp = "quickstart.server_app:app"
+clientapp = "quickstart.client_app:app"
+[tool.flwr.app.config]
+num-server-rounds = 3
+rate = 0.1
+model.name = "cnn"
+model.sizes = [1, 2]
+[tool.flwr.federations]
+default = "large"
+[tool.flwr.federations.small]
+options.num-supernodes = 7
+[tool.flwr.federations.large]
+options.num-supernodes = 50
+options.backend.client-resources.num-cpus = 2
+)";
+
+std::string flower_with(std::string_view old, std::string_view replacement) {
+  std::string text = kFlower;
+  const size_t at = text.find(old);
+  EXPECT_NE(at, std::string::npos) << old;
+  return text.replace(at, old.size(), replacement);
+}
+
+TEST(FlowerManifest, IsReadAsItLies) {
+  EXPECT_TRUE(is_flower_manifest(kFlower));
+  EXPECT_FALSE(is_flower_manifest("[project]\nname = \"x\"\n"));
+  const Result<Manifest> manifest = parse_flower_manifest(kFlower, "pyproject.toml");
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->name, "quick-start-app");
+  EXPECT_EQ(manifest->version, "1.0.0");
+  EXPECT_EQ(manifest->publisher, "flwrlabs");
+  EXPECT_FALSE(manifest->has_program());
+  EXPECT_EQ(manifest->python,
+            (bundle::PythonEntry{"quickstart.server_app:app", "quickstart.client_app:app", true}));
+  EXPECT_EQ(manifest->nodes, 50);
+  ASSERT_EQ(manifest->config.size(), 4u);
+  EXPECT_EQ(manifest->config[0].origin, "pyproject.toml:16");
+  EXPECT_EQ(manifest->config[2].key, "model.name");
+  EXPECT_EQ(manifest->config[3].value, ConfigValue(std::vector<int64_t>{1, 2}));
+  std::vector<Setting> settings = manifest->config;
+  ASSERT_TRUE(apply_run_config("model.name=mlp rate=1", settings).ok());
+  EXPECT_EQ(settings[2].value, ConfigValue("mlp"));
+}
+
+TEST(FlowerManifest, NodesAreThoseOfAFederationOrTen) {
+  const auto nodes = [](const std::string& text) {
+    return parse_flower_manifest(text, "pyproject.toml").value().nodes;
+  };
+  EXPECT_EQ(nodes(flower_with("default = \"large\"", "default = \"none\"")), 7);
+  const std::string text = kFlower;
+  EXPECT_EQ(nodes(text.substr(0, text.find("[tool.flwr.federations]"))), 10);
+}
+
+TEST(FlowerManifest, VersionsOfAnyKindBecomeOneOfThreeNumbers) {
+  const std::pair<const char*, const char*> versions[] = {{"2", "2.0.0"},
+                                                          {"1.2.3", "1.2.3"},
+                                                          {"1.0.0rc1", "1.0.0-rc1"},
+                                                          {"1.0.dev3", "1.0.0-dev3"},
+                                                          {"1.2+local", "1.2.0+local"}};
+  for (const auto& [given, expected] : versions) {
+    const auto manifest = parse_flower_manifest(flower_with("1.0", given), "pyproject.toml");
+    ASSERT_TRUE(manifest.ok()) << given << ": " << manifest.status();
+    EXPECT_EQ(manifest->version, expected);
+  }
+}
+
+TEST(FlowerManifest, WhatIsWrongNamesItsLine) {
+  const auto refused = [](const std::string& text) {
+    const auto manifest = parse_flower_manifest(text, "pyproject.toml");
+    EXPECT_FALSE(manifest.ok());
+    return message_of(manifest.status());
+  };
+  using testing::HasSubstr;
+  using testing::StartsWith;
+  EXPECT_EQ(refused(flower_with("clientapp", "#")),
+            "pyproject.toml:12: [tool.flwr.app.components] clientapp: missing");
+  EXPECT_THAT(refused(flower_with("server_app:app", "server_app")),
+              StartsWith("pyproject.toml:13: [tool.flwr.app.components] serverapp: "));
+  EXPECT_THAT(refused(flower_with("rate = 0.1", "rate = 2026-01-01")),
+              HasSubstr("pyproject.toml:17: [tool.flwr.app.config] rate: cannot be a date"));
+  EXPECT_THAT(refused(flower_with("supernodes = 50", "supernodes = 0")),
+              HasSubstr("num-supernodes: expected 1 to"));
+  EXPECT_THAT(refused(flower_with("Quick_Start.app", "-")), HasSubstr("[project] name: "));
+  EXPECT_THAT(refused("[project]\nname = \"a\"\n"), HasSubstr("[tool.flwr.app]: missing"));
+  EXPECT_THAT(refused("[tool.flwr.app\n"), StartsWith("pyproject.toml:1: "));
 }
 
 TEST(Manifest, BadTomlNamesItsLine) {

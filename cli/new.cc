@@ -1,13 +1,16 @@
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "app_process.h"
 #include "commands.h"
 #include "manifest.h"
 #include "new_app.h"
 #include "umbel/base/text.h"
+#include "umbel/bundle/interpreter.h"
 
 namespace umbel::cli {
 
@@ -33,11 +36,13 @@ Status ask_name(NewOptions& options) {
 
 Status ask_template(NewOptions& options) {
   const std::vector<std::string> names = template_names();
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  std::string list = "Templates:\n";
+  for (const std::string& name : names) {
+    list += fmt::format("  {:12} {}\n", name, notes_on(name).line);
+  }
+  std::cerr << list;
   while (options.template_name.empty()) {
-    UMBEL_ASSIGN_OR_RETURN(std::string answer,
-                           ask(fmt::format("Template ({}) [{}]: ", list, names.front())));
+    UMBEL_ASSIGN_OR_RETURN(std::string answer, ask(fmt::format("Template [{}]: ", names.front())));
     if (answer.empty()) answer = names.front();
     for (const std::string& name : names) {
       if (name == answer) options.template_name = name;
@@ -47,6 +52,26 @@ Status ask_template(NewOptions& options) {
     }
   }
   return absl::OkStatus();
+}
+
+// What the new app needs and the interpreter that would run it does not have.
+std::string missing_package(const NewOptions& options, SignalWatch& signals) {
+  if (!is_python_template(options.template_name)) return "";
+  const auto python = bundle::find_interpreter({.given = options.python});
+  if (!python.ok()) return message_of(python.status());
+  const TemplateNotes notes = notes_on(options.template_name);
+  if (notes.module.empty()) return "";
+  ChildCommand command;
+  command.arguments = {python->program.string(), "-c",
+                       fmt::format("import importlib.util as u, sys; "
+                                   "sys.exit(0 if u.find_spec('{}') else 3)",
+                                   notes.module)};
+  command.folder = "/";
+  command.environment = bundle::python_environment(*python, true);
+  const auto status = run_to_end(command, signals);
+  if (!status.ok() || !WIFEXITED(*status) || WEXITSTATUS(*status) != 3) return "";
+  return fmt::format("{0} has no {1} yet: `{0} -m pip install {1}`", python->program.string(),
+                     notes.package);
 }
 
 Status complete(NewOptions& options, bool may_ask) {
@@ -80,9 +105,13 @@ int run_new(const NewOptions& given, const Output& output) {
   if (!status.ok()) return output.fail(status);
   output.say(fmt::format("made {0} from the template {1}; next:\n  umbel run {0}",
                          options.directory, options.template_name));
+  SignalWatch signals;
+  const std::string missing = missing_package(options, signals);
+  if (!missing.empty()) output.say(missing);
   output.result({{"app", options.name},
                  {"template", options.template_name},
-                 {"directory", std::filesystem::absolute(options.directory).string()}});
+                 {"directory", std::filesystem::absolute(options.directory).string()},
+                 {"missing", missing.empty() ? Json(nullptr) : Json(missing)}});
   return kDone;
 }
 

@@ -99,6 +99,30 @@ std::vector<std::string> template_names() {
   return names;
 }
 
+TemplateNotes notes_on(std::string_view template_name) {
+  const std::pair<std::string_view, TemplateNotes> all[] = {
+      {"cpp", {"C++: a neural network on Fashion-MNIST, with Eigen", "", ""}},
+      {"cpp-torch", {"C++: a convolutional network on Fashion-MNIST, with LibTorch", "", ""}},
+      {"flower", {"Python: an app for Flower, which runs as it is", "", ""}},
+      {"jax", {"Python: a neural network, with JAX", "jax", "jax"}},
+      {"numpy", {"Python: with NumPy alone, to read first", "", ""}},
+      {"pytorch", {"Python: a convolutional network, with PyTorch", "torch", "torch"}},
+      {"sklearn", {"Python: a classifier, with scikit-learn", "sklearn", "scikit-learn"}},
+      {"tensorflow",
+       {"Python: a network in Keras, with TensorFlow", "tensorflow", "tensorflow-cpu"}},
+      {"xgboost", {"Python: boosted trees, with XGBoost", "xgboost", "xgboost"}}};
+  for (const auto& [name, notes] : all) {
+    if (name == template_name) return notes;
+  }
+  return {};
+}
+
+bool is_python_template(std::string_view template_name) {
+  return std::ranges::any_of(template_files(), [&](const TemplateFile& file) {
+    return file.template_name == template_name && file.path.ends_with(".py");
+  });
+}
+
 Status make_app(std::string_view template_name, const fs::path& folder, std::string_view name,
                 std::string_view publisher) {
   UMBEL_RETURN_IF_ERROR(check_app_name("name", name));

@@ -12,17 +12,22 @@ namespace umbel::cli {
 enum class Format { kText, kJson };
 
 struct NewOptions {
-  std::string name, template_name, directory, publisher;
+  std::string name, template_name, directory, publisher, python;
+};
+// umbel port: what it does is the package's (umbel.compat.port).
+struct PortOptions {
+  std::string app, python;
+  bool dry_run = false;
 };
 struct BuildOptions {
   std::string app = ".";
 };
 struct RunOptions {
-  std::string app = ".", link, population;
+  std::string app = ".", link, population, python;
   std::vector<std::string> run_config;
   std::optional<int64_t> nodes, seed, threads;
   bool stream = false, build = true, report = true, curve = false, pull = true, detach = false,
-       twin = false;
+       twin = false, debug = false;
   int64_t wait_seconds = 60;  // for so many nodes to connect
 };
 struct LsOptions {
@@ -73,6 +78,7 @@ struct AccountOptions {
 };
 struct UpOptions {
   int64_t nodes = 0, port = 9092;
+  std::string python;
   bool detach = false;
 };
 struct DownOptions {};
@@ -100,9 +106,10 @@ struct DataOptions {
 };
 
 using CommandOptions =
-    std::variant<NewOptions, BuildOptions, RunOptions, LsOptions, RoundsOptions, LogOptions,
-                 StopOptions, PullOptions, ReportOptions, LinkOptions, KeyOptions, SupernodeOptions,
-                 AccountOptions, UpOptions, DownOptions, PlanOptions, DoctorOptions, DataOptions>;
+    std::variant<NewOptions, PortOptions, BuildOptions, RunOptions, LsOptions, RoundsOptions,
+                 LogOptions, StopOptions, PullOptions, ReportOptions, LinkOptions, KeyOptions,
+                 SupernodeOptions, AccountOptions, UpOptions, DownOptions, PlanOptions,
+                 DoctorOptions, DataOptions>;
 
 struct Invocation {
   Format format = Format::kText;

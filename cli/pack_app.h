@@ -15,8 +15,8 @@ struct PackedApp {
   PublicKey publisher;
 };
 
-// Packs the app's folder with its built program, signed with $UMBEL_HOME/user.key, which is made
-// when it is first needed.  FAILED_PRECONDITION names the file that must not travel.
+// Packs the app's folder with its built program, if it has one, signed with $UMBEL_HOME/user.key,
+// which is made when it is first needed.  FAILED_PRECONDITION names the file that must not travel.
 Result<PackedApp> pack_app(const std::filesystem::path& app, const Manifest& manifest,
                            const std::filesystem::path& program);
 

@@ -47,14 +47,19 @@ Result<PreparedRun> prepare_run(const RunOptions& options, const Output& output,
   prepared.manifest.nodes = options.nodes.value_or(prepared.manifest.nodes);
   prepared.manifest.seed = options.seed.value_or(prepared.manifest.seed);
   prepared.manifest.threads = options.threads.value_or(prepared.manifest.threads);
+  if (options.debug) prepared.manifest.threads = 1;
   UMBEL_RETURN_IF_ERROR(take_population(options, prepared.manifest));
   prepared.app = fs::absolute(options.app).lexically_normal();
   if (!prepared.app.has_filename()) prepared.app = prepared.app.parent_path();  // "app/"
+  const Manifest& manifest = prepared.manifest;
+  if (!manifest.python.empty() && options.link.empty()) {
+    UMBEL_ASSIGN_OR_RETURN(prepared.python, bundle::find_interpreter({.given = options.python}));
+  }
+  if (!manifest.has_program()) return prepared;
   if (options.build) {
-    UMBEL_ASSIGN_OR_RETURN(prepared.program,
-                           build_app(prepared.app, prepared.manifest, output, signals));
+    UMBEL_ASSIGN_OR_RETURN(prepared.program, build_app(prepared.app, manifest, output, signals));
   } else {
-    UMBEL_ASSIGN_OR_RETURN(prepared.program, built_program(prepared.app, prepared.manifest));
+    UMBEL_ASSIGN_OR_RETURN(prepared.program, built_program(prepared.app, manifest));
   }
   return prepared;
 }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "app_command.h"
 #include "manifest.h"
 #include "output.h"
 #include "signal_watch.h"
@@ -9,10 +10,9 @@
 namespace umbel::cli {
 
 // An app that is ready to be run: its manifest with the overrides of --run-config, its folder, its
-// program.
-struct PreparedRun {
+// program, and for a run here its interpreter.
+struct PreparedRun : AppRuntime {
   Manifest manifest;
-  std::filesystem::path app, program;
 };
 
 // Everything that can be wrong with an app before there is a run.

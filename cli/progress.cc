@@ -67,8 +67,8 @@ std::string log_text(const LogLine& line) {
   return fmt::format("[{}] {}{}", who, level, terminal_safe(line.message));
 }
 
-Progress::Progress(const Output& output, bool stream_log)
-    : output_(output), stream_log_(stream_log), live_(is_terminal(stderr)) {}
+Progress::Progress(const Output& output, bool stream_log, bool may_draw)
+    : output_(output), stream_log_(stream_log), live_(may_draw && is_terminal(stderr)) {}
 
 void Progress::on_progress(const Run& run, const ProgressEvent& progress) {
   progress_ = progress;

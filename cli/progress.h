@@ -13,7 +13,8 @@ namespace umbel::cli {
 // to output.stream(); nothing here can make a run fail.
 class Progress {
  public:
-  Progress(const Output& output, bool stream_log);
+  // Without `may_draw`: plain lines on a terminal too.
+  Progress(const Output& output, bool stream_log, bool may_draw = true);
   // Shows nothing at all.
   struct Quiet {};
   Progress(const Output& output, Quiet)

@@ -56,7 +56,7 @@ class RunCommand {
     }
     output_.say(fmt::format("run {}: {} {}, {} nodes, seed {}", run_.id, run_.app, run_.version,
                             count_text(run_.nodes), run_.seed));
-    Progress progress(output_, options_.stream);
+    Progress progress(output_, options_.stream, !options_.debug);
     RunRecorder recorder(*history, run_, progress);
     recorder.finish(start(*prepared, recorder));
     progress.end();
@@ -74,12 +74,13 @@ class RunCommand {
  private:
   Result<AppOutcome> start(const PreparedRun& prepared, RunRecorder& recorder) {
     const fs::path spec = fs::path(run_.folder) / "spec.json";
-    UMBEL_RETURN_IF_ERROR(write_file_atomic(
-        spec, spec_json(run_, prepared.manifest.config, prepared.manifest.population)));
-    ChildCommand command;
-    command.arguments = {prepared.program.string(), "--umbel-run", spec.string()};
-    command.folder = prepared.app;
-    command.events_variable = "UMBEL_EVENTS_FD";
+    UMBEL_RETURN_IF_ERROR(
+        write_file_atomic(spec, text_of(spec_json(run_, prepared.manifest, prepared)) + "\n"));
+    ChildCommand command = run_command(prepared, prepared.manifest.python, spec);
+    if (options_.debug) {
+      command.has_terminal = true;
+      command.environment.emplace_back("UMBEL_DEBUG", "1");
+    }
     const RaplMeter meter;
     auto outcome = supervise(command, signals_, recorder);
     note_energy(meter, recorder);
@@ -97,6 +98,13 @@ class RunCommand {
 int run_run(const RunOptions& options, const Output& output) {
   if (options.twin && !options.link.empty()) {
     return output.fail("--twin: only a simulation has all the data in one place", kBadInput);
+  }
+  if (options.debug && !options.link.empty()) {
+    return output.fail("--debug: only a simulation has all of the app at this terminal", kBadInput);
+  }
+  if (options.debug && output.format() == Format::kJson) {
+    return output.fail("--debug: the app has standard output, where --format json would be",
+                       kBadInput);
   }
   if (!options.link.empty()) return run_on_link(options, output);
   return RunCommand(options, output).run();

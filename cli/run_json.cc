@@ -83,8 +83,7 @@ Json json_of(const PopulationOptions& options) {
 
 }  // namespace
 
-std::string spec_json(const Run& run, const std::vector<Setting>& settings,
-                      const std::optional<PopulationOptions>& population) {
+Json spec_json(const Run& run, const Manifest& manifest, const AppRuntime& runtime) {
   const Json app = {{"name", run.app},
                     {"version", run.version},
                     {"publisher", run.publisher},
@@ -96,9 +95,10 @@ std::string spec_json(const Run& run, const std::vector<Setting>& settings,
                {"threads", run.threads},
                {"output", run.folder},
                {"app", app},
-               {"run-config", json_of(settings)}};
-  if (population) spec["population"] = json_of(*population);
-  return text_of(spec) + "\n";
+               {"run-config", json_of(manifest.config)}};
+  if (manifest.population) spec["population"] = json_of(*manifest.population);
+  add_clients(runtime, manifest.python, spec);
+  return spec;
 }
 
 }  // namespace umbel::cli

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app_command.h"
 #include "history.h"
 #include "json_records.h"
 
@@ -12,7 +13,6 @@ Json json_of(const Run& run);
 Json json_of(const std::vector<Setting>& settings);
 
 // spec.json: what an app process is told (docs/app-process.md).
-std::string spec_json(const Run& run, const std::vector<Setting>& settings,
-                      const std::optional<PopulationOptions>& population);
+Json spec_json(const Run& run, const Manifest& manifest, const AppRuntime& runtime);
 
 }  // namespace umbel::cli

@@ -16,9 +16,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// spec.json with what makes the run a twin.
-std::string twin_spec(const Run& run, const std::vector<Setting>& settings, double examples) {
-  Json spec = parse_json(spec_json(run, settings, std::nullopt));
+// spec.json with what makes the run a twin, whose client is there always.
+std::string twin_spec(const Run& run, const PreparedRun& prepared, double examples) {
+  Json spec = spec_json(run, prepared.manifest, prepared);
+  spec.erase("population");
   spec["twin-examples"] = static_cast<int64_t>(std::clamp(examples, 1.0, 9e18));
   return text_of(spec) + "\n";
 }
@@ -41,12 +42,8 @@ Run twin_of_run(const Run& federated) {
 Result<AppOutcome> start(const PreparedRun& prepared, const Run& run, double examples,
                          SignalWatch& signals, RunRecorder& recorder) {
   const fs::path spec = fs::path(run.folder) / "spec.json";
-  UMBEL_RETURN_IF_ERROR(
-      write_file_atomic(spec, twin_spec(run, prepared.manifest.config, examples)));
-  ChildCommand command;
-  command.arguments = {prepared.program.string(), "--umbel-run", spec.string()};
-  command.folder = prepared.app;
-  command.events_variable = "UMBEL_EVENTS_FD";
+  UMBEL_RETURN_IF_ERROR(write_file_atomic(spec, twin_spec(run, prepared, examples)));
+  const ChildCommand command = run_command(prepared, prepared.manifest.python, spec);
   const RaplMeter meter;
   auto outcome = supervise(command, signals, recorder);
   note_energy(meter, recorder);

@@ -15,6 +15,7 @@
 #include "signal_watch.h"
 #include "text_format.h"
 #include "umbel/base/files.h"
+#include "umbel/bundle/interpreter.h"
 #include "up_detached.h"
 
 namespace umbel::cli {
@@ -89,12 +90,21 @@ class LocalFederation {
     return Process{name, std::move(child), std::move(log), LineSplitter(kLineBytesMax)};
   }
 
+  // Apps run in the interpreter that this user's simulations have, if there is one.
+  std::vector<std::string> with_python(std::vector<std::string> arguments) const {
+    const auto python = bundle::find_interpreter({.given = options_.python});
+    if (python.ok()) arguments.insert(arguments.end(), {"--python", python->program.string()});
+    return arguments;
+  }
   Status start_hub() {
+    if (!options_.python.empty()) {
+      UMBEL_RETURN_IF_ERROR(bundle::find_interpreter({.given = options_.python}).status());
+    }
     UMBEL_ASSIGN_OR_RETURN(
-        Process hub, spawn("superlink", {program_beside("umbel-superlink"), "--address", kHost,
-                                         "--port", std::to_string(options_.port), "--state",
-                                         (home_ / "superlink").string(), "--name", kHost, "--name",
-                                         "localhost"}));
+        Process hub, spawn("superlink", with_python({program_beside("umbel-superlink"), "--address",
+                                                     kHost, "--port", std::to_string(options_.port),
+                                                     "--state", (home_ / "superlink").string(),
+                                                     "--name", kHost, "--name", "localhost"})));
     hub_.push_back(std::move(hub));
     const auto deadline = Clock::now() + kStartPatience;
     while (port_ == 0 || trust_.empty()) {
@@ -153,9 +163,10 @@ class LocalFederation {
     UMBEL_RETURN_IF_ERROR(put("/v1/nodes", {{"name", name}, {"key", key.public_key().text()}}));
     UMBEL_ASSIGN_OR_RETURN(
         Process node,
-        spawn(name, {program_beside("umbel-supernode"), "--superlink", address(), "--trust", trust_,
-                     "--state", state.string(), "--name", name, "--trust-publisher",
-                     user_->public_key().text(), "--client-logs", "full"}));
+        spawn(name,
+              with_python({program_beside("umbel-supernode"), "--superlink", address(), "--trust",
+                           trust_, "--state", state.string(), "--name", name, "--trust-publisher",
+                           user_->public_key().text(), "--client-logs", "full"})));
     nodes_.push_back(std::move(node));
     return absl::OkStatus();
   }

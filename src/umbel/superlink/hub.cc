@@ -56,6 +56,7 @@ Result<std::unique_ptr<Hub>> Hub::start(HubOptions options) {
   runs.folder = asked.state / "runs";
   runs.runs_max = asked.runs_max;
   runs.single_replies = asked.single_replies;
+  runs.python = asked.python;
   hub->runs_ = std::make_unique<Runs>(*hub->fleet_, *hub->store_, *hub->bundles_, *hub->blobs_,
                                       *hub->timers_, *hub->memory_, runs);
   Runs& all_runs = *hub->runs_;

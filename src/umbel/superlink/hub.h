@@ -22,6 +22,7 @@ struct HubOptions {
   uint64_t memory_max = uint64_t{256} << 20;  // for replies that are kept until they are whole
   double node_grace_seconds = 60;
   bool single_replies = true;
+  std::string python;  // the interpreter for ServerApps in Python; "": find_interpreter() says
   size_t connections_max = 15'000;
 };
 

@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "umbel/base/files.h"
+#include "umbel/bundle/interpreter.h"
 #include "umbel/superlink/hub.h"
 #include "umbel/superlink/log.h"
 
@@ -83,6 +84,7 @@ int main(int argc, char** argv) {
   app.add_option("--connections-max", options.connections_max, "Connections at the same time")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
+  app.add_option("--python", options.python, "The interpreter for ServerApps in Python");
   app.add_flag("--fold-only", fold_only, "Give ServerApps folds only, never a single node's reply");
   app.add_flag("--insecure-no-tls", no_tls,
                "Without TLS: everybody on the way can read and change everything; for trials");
@@ -90,6 +92,14 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitArguments;
+  }
+  if (!options.python.empty()) {
+    const auto python =
+        umbel::bundle::find_interpreter({.given = options.python, .of_user = false});
+    if (!python.ok()) {
+      std::fprintf(stderr, "umbel-superlink: %s\n", umbel::message_of(python.status()).c_str());
+      return kExitArguments;
+    }
   }
   options.tls = !no_tls;
   options.single_replies = !fold_only;

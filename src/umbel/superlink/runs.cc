@@ -9,6 +9,7 @@
 
 #include "umbel/base/files.h"
 #include "umbel/base/text.h"
+#include "umbel/bundle/interpreter.h"
 #include "umbel/superlink/log.h"
 #include "umbel/superlink/settings_json.h"
 
@@ -137,10 +138,8 @@ void Runs::save(const RunRecord& run) {
 
 Result<RunRecord> Runs::create(const AccountRecord& account, RunRequest request) {
   UMBEL_ASSIGN_OR_RETURN(const bundle::Bundle bundle, bundles_.info(request.bundle));
-  if (!bundle.program_for(bundle::this_platform())) {
-    return failed_precondition("the bundle {} has no program for this hub's platform, {}",
-                               bundle.description.id(), bundle::this_platform());
-  }
+  ServerAppProcess::Options server;
+  UMBEL_RETURN_IF_ERROR(find_server(bundle, fs::path(), server));
   RunRecord run;
   run.bundle = request.bundle;
   run.publisher = bundle.description.publisher;
@@ -249,15 +248,40 @@ void Runs::begin(RunRecord& run) {
 }
 
 // Everything that has to be there before the ServerApp can start.
+Status Runs::find_server(const bundle::Bundle& bundle, const fs::path& app,
+                         ServerAppProcess::Options& options) const {
+  const bundle::PythonEntry& entry = bundle.description.python;
+  std::vector<std::string> arguments = {"--umbel-run", options.spec.string()};
+  if (!entry.server.empty()) {
+    const auto python = bundle::find_interpreter({.given = options_.python, .of_user = false});
+    if (!python.ok()) {
+      return failed_precondition(
+          "the ServerApp of {} is in Python, which this hub does not have: {}",
+          bundle.description.id(), message_of(python.status()));
+    }
+    for (std::string& more : bundle::entry_arguments(entry, bundle::PythonSides::kServer)) {
+      arguments.push_back(std::move(more));
+    }
+    options.command = bundle::python_command(*python, "umbel", arguments);
+    options.environment = bundle::python_environment(*python, false);
+    return absl::OkStatus();
+  }
+  const std::string* program = bundle.program_for(bundle::this_platform());
+  if (program == nullptr) {
+    return failed_precondition("the bundle {} has no program for this hub's platform, {}",
+                               bundle.description.id(), bundle::this_platform());
+  }
+  options.command = {(app / *program).string()};
+  options.command.insert(options.command.end(), arguments.begin(), arguments.end());
+  return absl::OkStatus();
+}
+
 Result<ServerAppProcess::Options> Runs::prepare(const RunRecord& run) {
   const fs::path app = folder_of(run.id) / "app";
   const fs::path output = folder_of(run.id) / "output";
   Result<bundle::Bundle> bundle =
       fs::exists(app) ? bundles_.info(run.bundle) : bundles_.unpack(run.bundle, app);
   UMBEL_RETURN_IF_ERROR(bundle.status());
-  const std::string* program = bundle->program_for(bundle::this_platform());
-  if (!program)
-    return failed_precondition("the bundle has no program for {}", bundle::this_platform());
   std::error_code error;
   fs::create_directories(output, error);
   if (error) return unavailable("{}: cannot make the folder: {}", output.string(), error.message());
@@ -265,7 +289,7 @@ Result<ServerAppProcess::Options> Runs::prepare(const RunRecord& run) {
   options.spec = folder_of(run.id) / "spec.json";
   UMBEL_RETURN_IF_ERROR(write_file_atomic(options.spec, spec_json(run, *bundle, app, output)));
   UMBEL_ASSIGN_OR_RETURN(const fs::path archive, bundles_.find(run.bundle));
-  options.program = app / *program;
+  UMBEL_RETURN_IF_ERROR(find_server(*bundle, app, options));
   options.folder = app;
   options.members = run.members;
   options.single_replies = options_.single_replies;

@@ -38,6 +38,7 @@ class Runs {
     std::filesystem::path folder;
     size_t runs_max = 3;  // at the same time
     bool single_replies = true;
+    std::string python;  // the interpreter that the hub's owner named, or ""
   };
   Runs(Fleet& fleet, Store& store, Bundles& bundles, Blobs& blobs, Timers& timers,
        MemoryBudget& memory, Options options);
@@ -90,6 +91,9 @@ class Runs {
   Result<std::vector<uint64_t>> choose_nodes(const RunRecord& run) const;
   void begin(RunRecord& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void drive(RunRecord run, std::shared_ptr<RunEvents> events);
+  // How a ServerApp is started, but for --umbel-run; FAILED_PRECONDITION if it cannot be here.
+  Status find_server(const bundle::Bundle& bundle, const std::filesystem::path& app,
+                     ServerAppProcess::Options& options) const;
   Result<ServerAppProcess::Options> prepare(const RunRecord& run);
   // One start of the ServerApp; nothing if it is to be started again.
   std::optional<RunFinished> attempt(const RunRecord& run, const ServerAppProcess::Options& options,

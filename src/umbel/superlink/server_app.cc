@@ -47,7 +47,8 @@ Result<std::unique_ptr<ServerAppProcess>> ServerAppProcess::start(Options option
   }
   Descriptor read_end(ends[0]), write_end(ends[1]);
   runner::ProcessOptions process;
-  process.arguments = {options.program.string(), "--umbel-run", options.spec.string()};
+  process.arguments = options.command;
+  process.environment = options.environment;
   process.folder = options.folder;
   process.descriptors = {{"UMBEL_EVENTS_FD", write_end.get()},
                          {runner::kChannelVariable, pair.second.get()}};

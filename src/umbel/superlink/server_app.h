@@ -33,8 +33,10 @@ class ServerAppProcess {
   };
   struct Options {
     wire::RunInfo run;
-    std::vector<uint64_t> members;  // client i is at node members[i]
-    std::filesystem::path program, folder, spec;
+    std::vector<uint64_t> members;     // client i is at node members[i]
+    std::vector<std::string> command;  // the program, or the interpreter, and its arguments
+    std::vector<std::pair<std::string, std::string>> environment;
+    std::filesystem::path folder, spec;
     bool single_replies = true;  // whether push() is allowed
   };
   static Result<std::unique_ptr<ServerAppProcess>> start(Options options, Parts parts);

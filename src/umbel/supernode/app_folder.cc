@@ -43,11 +43,13 @@ std::string text_of(const std::vector<TomlEntry>& entries, std::string_view tabl
 
 // A program's run that is waited for, its last lines kept for the error.
 Status run(const std::vector<std::string>& arguments,
-           const std::function<void(std::string_view)>& on_line) {
+           const std::function<void(std::string_view)>& on_line,
+           const std::vector<std::pair<std::string, std::string>>& environment = {}) {
   absl::Mutex mutex;
   std::deque<std::string> last;
   runner::ProcessOptions options;
   options.arguments = arguments;
+  options.environment = environment;
   options.folder = "/";
   options.on_line = [&](bool, std::string_view line) {
     on_line(line);
@@ -71,7 +73,40 @@ std::string package_folder() {
   return !error && fs::is_directory(folder, error) ? folder.string() : "";
 }
 
+// [entry] python = "app", or python-client = "app:client".
+bundle::PythonEntry python_of(const std::vector<TomlEntry>& entries) {
+  const std::string module = text_of(entries, "entry", "python");
+  if (!module.empty()) return {module + ":server", module + ":client", false};
+  return {text_of(entries, "entry", "python-server"), text_of(entries, "entry", "python-client"),
+          false};
+}
+
 }  // namespace
+
+App program_app(std::string id, const fs::path& program, const fs::path& folder) {
+  return {std::move(id), {program.string(), "--umbel-client"}, folder};
+}
+
+Result<App> python_app(std::string id, const bundle::PythonEntry& entry, const fs::path& folder,
+                       const std::string& python) {
+  const auto unfit = [&](std::string_view why) {
+    return failed_precondition(
+        "{}: its ClientApp is in Python, which this node is not ready for: {}", id, why);
+  };
+  const auto found = bundle::find_interpreter({.given = python, .of_user = false});
+  if (!found.ok()) return unfit(message_of(found.status()));
+  auto environment = bundle::python_environment(*found, false);
+  std::string said;
+  const auto listen = [&](std::string_view line) { said = escaped(line); };
+  const Status checked = run(bundle::python_command(*found, "", {}), listen, environment);
+  if (!checked.ok()) return unfit(said.empty() ? message_of(checked) : said);
+  std::vector<std::string> arguments = {"--umbel-client"};
+  for (std::string& more : bundle::entry_arguments(entry, bundle::PythonSides::kClient)) {
+    arguments.push_back(std::move(more));
+  }
+  return App{std::move(id), bundle::python_command(*found, "umbel", arguments), folder,
+             std::move(environment)};
+}
 
 Result<AppManifest> read_app_manifest(const fs::path& folder) {
   const fs::path file = folder / "umbel.toml";
@@ -82,31 +117,40 @@ Result<AppManifest> read_app_manifest(const fs::path& folder) {
   manifest.name = text_of(entries, "app", "name");
   const std::string cmake = text_of(entries, "entry", "cmake");
   if (!cmake.empty()) manifest.cmake = cmake;
+  manifest.python = python_of(entries);
   if (manifest.name.empty() || manifest.name.find('/') != std::string::npos) {
     return invalid_argument("{}: [app] name: expected the app's name", file.string());
   }
   return manifest;
 }
 
-Result<Pins> Pins::read(const std::vector<fs::path>& paths) {
+Result<Pins> Pins::read(const std::vector<fs::path>& paths, const std::string& python) {
   Pins pins;
   for (const fs::path& given : paths) {
     std::error_code error;
     const fs::path path = fs::canonical(given, error);
     if (error) return not_found("--app {}: {}", given.string(), error.message());
-    Pin pin;
+    Pin pin{"", path.filename().string(), {}};
+    fs::path program = path, folder = path.parent_path();
+    AppManifest manifest;
     if (fs::is_directory(path, error)) {
-      UMBEL_ASSIGN_OR_RETURN(const AppManifest manifest, read_app_manifest(path));
-      pin = {manifest.publisher, manifest.name, {"", path / "build" / manifest.name, path}};
-    } else {
-      pin = {"", path.filename().string(), {"", path, path.parent_path()}};
+      UMBEL_ASSIGN_OR_RETURN(manifest, read_app_manifest(path));
+      pin = {manifest.publisher, manifest.name, {}};
+      program = path / "build" / manifest.name;
+      folder = path;
     }
-    if (!is_program(pin.app.program)) {
-      return not_found("--app {}: {} is no program; `umbel build` makes it", given.string(),
-                       pin.app.program.string());
-    }
-    pin.app.id =
+    const std::string id =
         fmt::format("{}/{} (pinned)", pin.publisher.empty() ? "*" : pin.publisher, pin.name);
+    if (!manifest.python.client.empty()) {
+      const Status named = bundle::check_python_object(manifest.python.client);
+      if (!named.ok()) return annotate(named, "--app " + given.string());
+      UMBEL_ASSIGN_OR_RETURN(pin.app, python_app(id, manifest.python, folder, python));
+    } else if (is_program(program)) {
+      pin.app = program_app(id, program, folder);
+    } else {
+      return not_found("--app {}: {} is no program; `umbel build` makes it", given.string(),
+                       program.string());
+    }
     pins.pins_.push_back(std::move(pin));
   }
   return pins;

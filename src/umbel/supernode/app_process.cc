@@ -190,7 +190,8 @@ Result<std::unique_ptr<AppProcess>> AppProcess::start(const App& app,
   UMBEL_ASSIGN_OR_RETURN(auto ends, runner::Channel::make_pair());
   auto state = std::make_unique<State>(std::move(ends.first), std::move(events), log);
   runner::ProcessOptions options;
-  options.arguments = {app.program.string(), "--umbel-client"};
+  options.arguments = app.command;
+  options.environment = app.environment;
   options.folder = app.folder;
   options.descriptors = {{runner::kChannelVariable, ends.second.get()}};
   options.on_line = [log](bool is_error, std::string_view line) {

@@ -37,7 +37,7 @@ class AppProcess {
     std::function<void(std::string how)> ended;
   };
 
-  // Starts PROGRAM --umbel-client in the app's folder.  Its output goes to `log`.
+  // Starts the app's command in its folder.  Its output goes to `log`.
   static Result<std::unique_ptr<AppProcess>> start(const App& app, const wire::ClientStart& start,
                                                    std::shared_ptr<AppLog> log, Events events);
   ~AppProcess();  // kills it, and waits; no event comes afterwards

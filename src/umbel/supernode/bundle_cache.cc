@@ -113,22 +113,26 @@ Result<App> BundleCache::keep(const std::string& sha256, std::span<const std::by
 
 Result<App> BundleCache::app_of(const bundle::Bundle& bundle) const {
   const fs::path folder = place(bundle.sha256);
+  const std::string id = bundle.description.id();
+  if (const auto& python = bundle.description.python; !python.client.empty()) {
+    return python_app(id, python, folder / kApp, options_.python);
+  }
   const std::string platform = bundle::this_platform();
   if (const std::string* program = bundle.program_for(platform)) {
-    return App{bundle.description.id(), folder / kApp / *program, folder / kApp};
+    return program_app(id, folder / kApp / *program, folder / kApp);
   }
   if (!options_.build_from_source) {
     return failed_precondition(
         "{}: it has no program for {}, and the node's owner does not let it be built here "
         "(--build-from-source)",
-        bundle.description.id(), platform);
+        id, platform);
   }
   const auto on_line = [this](std::string_view line) {
     if (options_.on_build_line) options_.on_build_line(line);
   };
   const auto program = build_program(folder / kApp, folder / "build", on_line);
-  if (!program.ok()) return annotate(program.status(), "building " + bundle.description.id());
-  return App{bundle.description.id(), *program, folder / kApp};
+  if (!program.ok()) return annotate(program.status(), "building " + id);
+  return program_app(id, *program, folder / kApp);
 }
 
 Status BundleCache::make_room() const {

@@ -20,6 +20,7 @@ class BundleCache {
   struct Options {
     std::filesystem::path folder;
     bool build_from_source = false;
+    std::string python;  // the interpreter that the node's owner named, or ""
     std::function<void(std::string_view line)> on_build_line;
     size_t bundles_kept = 32;  // of earlier starts: the longest unused are deleted
     size_t bundles_max = 256;
@@ -28,7 +29,8 @@ class BundleCache {
   BundleCache(Options options, const Policy& policy);
 
   // NOT_FOUND if the bundle is not here, or was damaged and has been deleted.  PERMISSION_DENIED as
-  // Policy::may_run().  FAILED_PRECONDITION if it has no program for this platform.
+  // Policy::may_run().  FAILED_PRECONDITION if it has no program for this platform, or python_app()
+  // finds no interpreter for it.
   Result<App> find(const std::string& sha256);
   // Takes the archive that a hub sent for that hash.  DATA_LOSS if it has another one;
   // INVALID_ARGUMENT as bundle::verify(); RESOURCE_EXHAUSTED beyond bundles_max.  Nothing is

@@ -53,6 +53,7 @@ void add_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--app", node.apps, "An app's folder or program to run in place of bundles");
   app.add_flag("--build-from-source", node.build_from_source,
                "Build apps that have no program for this platform");
+  app.add_option("--python", node.python, "The interpreter for apps in Python");
   app.add_option("--apps-max", options.apps_max, "Apps' processes at once (default: 2)");
   app.add_option("--client-logs", options.client_logs,
                  "What the hub sees of apps' logs: off (default), errors or full");

@@ -31,6 +31,7 @@ uint64_t random_seed() {
 BundleCache::Options cache_options(const NodeOptions& options) {
   return {.folder = options.state / "bundles",
           .build_from_source = options.build_from_source,
+          .python = options.python,
           .on_build_line = [](std::string_view line) { log_info("build: {}", line); }};
 }
 
@@ -171,7 +172,7 @@ Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Node::~Node() = default;
 
 Result<std::unique_ptr<Node>> Node::create(NodeOptions options, PrivateKey key) {
-  UMBEL_ASSIGN_OR_RETURN(Pins pins, Pins::read(options.apps));
+  UMBEL_ASSIGN_OR_RETURN(Pins pins, Pins::read(options.apps, options.python));
   UMBEL_ASSIGN_OR_RETURN(Descriptor lock, lock_state(options.state));
   if (options.policy.trust_publishers.empty() && !options.policy.allow_any_app &&
       options.apps.empty()) {

@@ -22,7 +22,8 @@ struct NodeOptions {
   PolicyOptions policy;
   std::vector<std::filesystem::path> apps;  // pinned (Pins)
   bool build_from_source = false;
-  size_t apps_max = 2;                 // processes at once
+  std::string python;   // the interpreter for apps in Python; "": bundle::find_interpreter() says
+  size_t apps_max = 2;  // processes at once
   std::chrono::seconds idle_max{600};  // of a process without work
   std::chrono::seconds drain_max{60};  // for running work, on the first signal
   bool exit_on_refusal = false;        // instead of trying again

@@ -7,6 +7,7 @@
 
 #include "umbel/base/files.h"
 #include "umbel/base/text.h"
+#include "umbel/bundle/interpreter.h"
 #include "umbel/toml/toml.h"
 
 namespace umbel::supernode {
@@ -56,6 +57,7 @@ std::map<std::string, Keys> tables_of(ProgramOptions& options) {
             {"apps-max", into(options.apps_max)},
             {"apps", into(node.apps)},
             {"build-from-source", into(node.build_from_source)},
+            {"python", into(node.python)},
             {"drain-seconds", into(options.drain_seconds)},
             {"idle-seconds", into(options.idle_seconds)},
             {"lock-memory", into(options.lock_memory)},
@@ -211,6 +213,10 @@ Result<NodeOptions> finish_options(ProgramOptions options) {
   if (std::min(options.drain_seconds, options.idle_seconds) < 0 ||
       std::max(options.drain_seconds, options.idle_seconds) > kSecondsMax) {
     return invalid_argument("--drain-seconds and idle-seconds: expected 0 to {}", kSecondsMax);
+  }
+  if (!node.python.empty()) {
+    UMBEL_RETURN_IF_ERROR(
+        bundle::find_interpreter({.given = node.python, .of_user = false}).status());
   }
   node.apps_max = static_cast<size_t>(options.apps_max);
   node.drain_max = std::chrono::seconds(options.drain_seconds);

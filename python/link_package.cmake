@@ -1,0 +1,15 @@
+# Makes TO a package that consists of links to FROM's entries; what else is in TO stays.
+file(MAKE_DIRECTORY "${TO}")
+file(GLOB present "${TO}/*")
+foreach(entry ${present})
+  if(IS_SYMLINK "${entry}" AND NOT EXISTS "${entry}")
+    file(REMOVE "${entry}")  # of a file that is gone
+  endif()
+endforeach()
+file(GLOB entries "${FROM}/*")
+foreach(entry ${entries})
+  get_filename_component(name "${entry}" NAME)
+  if(NOT name STREQUAL "__pycache__")
+    file(CREATE_LINK "${entry}" "${TO}/${name}" SYMBOLIC)
+  endif()
+endforeach()

@@ -1,0 +1,69 @@
+#include <absl/status/status.h>
+
+#include <array>
+
+#include "convert.h"
+
+namespace umbel::python {
+
+namespace {
+
+// The class in umbel._errors for a code; Error itself for what has none.
+const char* class_of(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kInvalidArgument:
+      return "InvalidArgument";
+    case absl::StatusCode::kNotFound:
+      return "NotFound";
+    case absl::StatusCode::kFailedPrecondition:
+      return "FailedPrecondition";
+    case absl::StatusCode::kCancelled:
+      return "Cancelled";
+    case absl::StatusCode::kAborted:
+      return "Aborted";
+    case absl::StatusCode::kDeadlineExceeded:
+      return "DeadlineExceeded";
+    case absl::StatusCode::kResourceExhausted:
+      return "ResourceExhausted";
+    case absl::StatusCode::kDataLoss:
+      return "DataLoss";
+    case absl::StatusCode::kUnavailable:
+      return "Unavailable";
+    case absl::StatusCode::kAlreadyExists:
+      return "AlreadyExists";
+    case absl::StatusCode::kOutOfRange:
+      return "OutOfRange";
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnauthenticated:
+      return "PermissionDenied";
+    case absl::StatusCode::kUnimplemented:
+      return "Unimplemented";
+    default:
+      return "Error";
+  }
+}
+
+void raise(const char* name, const char* message) {
+  const nb::object kind = nb::module_::import_("umbel._errors").attr(name);
+  PyObject* text = PyUnicode_DecodeUTF8(message, static_cast<Py_ssize_t>(strlen(message)),
+                                        "replace");  // a file's name need not be UTF-8
+  if (!text) return;
+  PyErr_SetObject(kind.ptr(), text);
+  Py_DECREF(text);
+}
+
+}  // namespace
+
+void bind_errors(nb::module_&) {
+  nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const WrongType& error) {
+      raise("WrongType", error.what());
+    } catch (const Error& error) {
+      raise(class_of(error.code()), error.what());
+    }
+  });
+}
+
+}  // namespace umbel::python

@@ -1,0 +1,18 @@
+#include "convert.h"
+
+namespace nb = nanobind;
+
+NB_MODULE(_core, module) {
+  using namespace umbel::python;
+  module.doc() = "The native core.  Use umbel's modules; this one's names may change.";
+  module.attr("__version__") = UMBEL_VERSION;
+  nb::set_leak_warnings(false);  // objects that live as long as the process are no leaks
+  bind_errors(module);
+  bind_array(module);
+  bind_records(module);
+  bind_context(module);
+  bind_grid(module);
+#ifdef UMBEL_BIND_STRATEGY
+  bind_strategy(module);
+#endif
+}

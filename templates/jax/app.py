@@ -28,7 +28,8 @@ def partition(clients: int, alpha: float, seed: int) -> data.Partition:
 
 def images_of(context: Context) -> tuple[np.ndarray, np.ndarray]:
     """The images [n, 784] and labels [n] of this client.  Put your own data here."""
-    parts = partition(context.num_partitions, context.run_config["dirichlet-alpha"], context.run_seed)
+    alpha = context.run_config["dirichlet-alpha"]
+    parts = partition(context.num_partitions, alpha, context.run_seed)
     mine = parts.examples(context.partition_id)
     images = data.fashion_mnist("train")
     return pixels(images.features[mine]), images.labels[mine]
@@ -49,11 +50,13 @@ def train(message: Message, context: Context) -> Message:
     # Whole batches alone, and one compiled program for all clients.
     batch = min(config["batch-size"], len(y))
     orders = [context.rng().permutation(len(y)) for _ in range(config["local-epochs"])]
-    batches = np.concatenate([order[:len(y) // batch * batch] for order in orders]).reshape(-1, batch)
+    whole = len(y) // batch * batch
+    batches = np.concatenate([order[:whole] for order in orders]).reshape(-1, batch)
     weights, loss = mlp.fit(weights_of(message.content["arrays"]), x[batches], y[batches],
                             config["learning-rate"])
     metrics = MetricRecord({"num-examples": len(y), "loss": float(loss)})
-    return Message(RecordDict({"arrays": ArrayRecord(weights), "metrics": metrics}), reply_to=message)
+    arrays = ArrayRecord(weights)
+    return Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=message)
 
 
 @server.main()

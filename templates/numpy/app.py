@@ -1,4 +1,4 @@
-"""A neural network in NumPy learns Fashion-MNIST from clients none of which gives its images away."""
+"""A neural network in NumPy learns Fashion-MNIST from clients who keep their images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def partition(clients: int, alpha: float, seed: int) -> data.Partition:
 
 def images_of(context: Context) -> tuple[np.ndarray, np.ndarray]:
     """The images [n, 784] and labels [n] of this client.  Put your own data here."""
-    parts = partition(context.num_partitions, context.run_config["dirichlet-alpha"], context.run_seed)
+    alpha = context.run_config["dirichlet-alpha"]
+    parts = partition(context.num_partitions, alpha, context.run_seed)
     mine = parts.examples(context.partition_id)
     images = data.fashion_mnist("train")
     return pixels(images.features[mine]), images.labels[mine]
@@ -49,7 +50,8 @@ def train(message: Message, context: Context) -> Message:
             batch = order[first:first + config["batch-size"]]
             losses.append(mlp.step(weights, x[batch], y[batch], config["learning-rate"]))
     metrics = MetricRecord({"num-examples": len(y), "loss": float(np.mean(losses))})
-    return Message(RecordDict({"arrays": ArrayRecord(weights), "metrics": metrics}), reply_to=message)
+    arrays = ArrayRecord(weights)
+    return Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=message)
 
 
 @server.main()

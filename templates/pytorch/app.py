@@ -25,15 +25,19 @@ def partition(clients: int, alpha: float, seed: int) -> data.Partition:
     return data.partition(labels, kind="dirichlet", clients=clients, alpha=alpha, seed=seed)
 
 
-def tensors(images: data.Dataset, examples: np.ndarray | slice) -> tuple[torch.Tensor, torch.Tensor]:
+Tensors = tuple[torch.Tensor, torch.Tensor]
+
+
+def tensors(images: data.Dataset, examples: np.ndarray | slice) -> Tensors:
     """Images [n, 1, 28, 28] from 0 to 1 and labels [n]."""
     pixels = torch.from_numpy(images.features[examples].astype(np.float32) / 255)
     return pixels.unsqueeze(1), torch.from_numpy(images.labels[examples].astype(np.int64))
 
 
-def images_of(context: Context) -> tuple[torch.Tensor, torch.Tensor]:
+def images_of(context: Context) -> Tensors:
     """The images and labels of this client.  Put your own data here."""
-    parts = partition(context.num_partitions, context.run_config["dirichlet-alpha"], context.run_seed)
+    alpha = context.run_config["dirichlet-alpha"]
+    parts = partition(context.num_partitions, alpha, context.run_seed)
     return tensors(data.fashion_mnist("train"), parts.examples(context.partition_id))
 
 

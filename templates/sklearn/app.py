@@ -23,7 +23,7 @@ server = ServerApp()
 
 @cache
 def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Training and test images [n, 64] from 0 to 1, training and test labels; split once for all."""
+    """Images [n, 64] from 0 to 1, for training and for tests, and their labels."""
     x, y = load_digits(return_X_y=True)
     return train_test_split(x / 16, y.astype(np.int32), test_size=0.2, random_state=1, stratify=y)
 
@@ -37,7 +37,8 @@ def partition(clients: int, alpha: float, seed: int) -> data.Partition:
 
 def images_of(context: Context) -> tuple[np.ndarray, np.ndarray]:
     """The images and labels of this client.  Put your own data here."""
-    parts = partition(context.num_partitions, context.run_config["dirichlet-alpha"], context.run_seed)
+    alpha = context.run_config["dirichlet-alpha"]
+    parts = partition(context.num_partitions, alpha, context.run_seed)
     mine = parts.examples(context.partition_id)
     x, _, y, _ = digits()
     return x[mine], y[mine]
@@ -73,7 +74,8 @@ def train(message: Message, context: Context) -> Message:
 def evaluate(message: Message, context: Context) -> Message:
     """How good the model is on this client's own images: averaged over the clients."""
     x, y = images_of(context)
-    metrics = MetricRecord({"num-examples": len(y), **score(model_of(message.content["arrays"]), x, y)})
+    model = model_of(message.content["arrays"])
+    metrics = MetricRecord({"num-examples": len(y), **score(model, x, y)})
     return Message(RecordDict({"metrics": metrics}), reply_to=message)
 
 

@@ -18,7 +18,7 @@ server = ServerApp()
 
 @cache
 def model() -> tf.keras.Model:
-    """A small convolutional network; made once in a process, since that takes longer than training."""
+    """A small convolutional network; made once in a process: that takes longer than training it."""
     layers = tf.keras.layers
     network = tf.keras.Sequential([
         tf.keras.Input((28, 28, 1)),
@@ -41,7 +41,8 @@ def partition(clients: int, alpha: float, seed: int) -> data.Partition:
 
 def images_of(context: Context) -> tuple[np.ndarray, np.ndarray]:
     """The images [n, 28, 28, 1] and labels [n] of this client.  Put your own data here."""
-    parts = partition(context.num_partitions, context.run_config["dirichlet-alpha"], context.run_seed)
+    alpha = context.run_config["dirichlet-alpha"]
+    parts = partition(context.num_partitions, alpha, context.run_seed)
     mine = parts.examples(context.partition_id)
     images = data.fashion_mnist("train")
     return pixels(images.features[mine]), images.labels[mine]

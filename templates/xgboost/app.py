@@ -32,7 +32,8 @@ def partition(clients: int, alpha: float, seed: int) -> data.Partition:
 
 def loans_of(context: Context) -> xgb.DMatrix:
     """The loans of this client.  Put your own data here."""
-    parts = partition(context.num_partitions, context.run_config["dirichlet-alpha"], context.run_seed)
+    alpha = context.run_config["dirichlet-alpha"]
+    parts = partition(context.num_partitions, alpha, context.run_seed)
     mine = parts.examples(context.partition_id)
     x, y = table(context.run_seed)
     return xgb.DMatrix(x[mine], y[mine], feature_names=FEATURES)
@@ -60,9 +61,11 @@ def score(forest: xgb.Booster, matrix: xgb.DMatrix) -> dict[str, float]:
 def train(message: Message, context: Context) -> Message:
     mine = loans_of(context)
     trees = context.run_config["trees-per-client"]
-    forest = xgb.train(settings(context), mine, trees, xgb_model=forest_of(message.content["arrays"]))
+    forest = forest_of(message.content["arrays"])
+    forest = xgb.train(settings(context), mine, trees, xgb_model=forest)
+    first_new = forest.num_boosted_rounds() - trees
     metrics = MetricRecord({"num-examples": mine.num_row(), "loss": score(forest, mine)["loss"]})
-    new_trees = np.frombuffer(forest[forest.num_boosted_rounds() - trees:].save_raw("json"), np.uint8)
+    new_trees = np.frombuffer(forest[first_new:].save_raw("json"), np.uint8)
     return Message(RecordDict({"arrays": ArrayRecord([new_trees]), "metrics": metrics}),
                    reply_to=message)
 

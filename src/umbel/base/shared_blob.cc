@@ -106,10 +106,13 @@ Status SharedBlob::read(uint64_t offset, std::span<std::byte> bytes) const {
   return absl::OkStatus();
 }
 
-Result<Buffer> SharedBlob::map() const {
+Result<Buffer> SharedBlob::map() const { return map(PROT_READ, MAP_SHARED); }
+Result<Buffer> SharedBlob::map_private() const { return map(PROT_READ | PROT_WRITE, MAP_PRIVATE); }
+
+Result<Buffer> SharedBlob::map(int protection, int flags) const {
   if (size_ == 0) return Buffer();
   const auto size = static_cast<size_t>(size_);
-  void* memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor(), 0);
+  void* memory = ::mmap(nullptr, size, protection, flags, descriptor(), 0);
   if (memory == MAP_FAILED)
     return resource_exhausted("shared memory of {} bytes: cannot map: {}", size,
                               std::strerror(errno));

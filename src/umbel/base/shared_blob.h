@@ -48,8 +48,13 @@ class SharedBlob {
   // After seal(): by copying out, or mapped read-only (the buffer outlives this object).
   Status read(uint64_t offset, std::span<std::byte> bytes) const;
   Result<Buffer> map() const;
+  // As well, and whoever has the only copy of the buffer may write to it: the kernel copies the
+  // pages that are written to, and others see nothing of it.
+  Result<Buffer> map_private() const;
 
  private:
+  Result<Buffer> map(int protection, int flags) const;
+
   Descriptor descriptor_;
   uint64_t size_ = 0;
 };

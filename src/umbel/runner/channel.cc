@@ -2,6 +2,7 @@
 
 #include <absl/synchronization/mutex.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -164,6 +165,13 @@ Result<Channel::Frame> Channel::receive(size_t bytes_max) {
     got += static_cast<size_t>(bytes);
   }
   return frame;
+}
+
+bool Channel::wait(int other) {
+  std::array<pollfd, 2> waits = {pollfd{socket_.get(), POLLIN, 0}, pollfd{other, POLLIN, 0}};
+  while (::poll(waits.data(), waits.size(), -1) < 0 && errno == EINTR) {
+  }
+  return waits[0].revents != 0;
 }
 
 void Channel::shut_down() { ::shutdown(socket_.get(), SHUT_RDWR); }

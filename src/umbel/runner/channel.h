@@ -38,6 +38,10 @@ class Channel {
   // the middle of a frame), INVALID_ARGUMENT for a frame over `bytes_max`: the channel is of no use
   // then.
   Result<Frame> receive(size_t bytes_max);
+  // Another descriptor of this end.
+  Result<Descriptor> duplicate() const { return socket_.duplicate(); }
+  // Waits until receive() would find something, or `other` can be read.  True for the former.
+  bool wait(int other);
   // Makes the calls of both ends return, now and later.  Any thread.
   void shut_down();
 

@@ -78,15 +78,36 @@ struct Prepared {
   pid_t parent = 0;
 };
 
+bool names_descriptor(std::string_view variable) {
+  const std::string_view name = variable.substr(0, variable.find('='));
+  return name.starts_with("UMBEL_") && name.ends_with("_FD");
+}
+
+// What it has of this process's environment.
+std::vector<std::string> inherited_environment(const ProcessOptions& options) {
+  std::vector<std::string> texts;
+  if (options.whole_environment) {
+    const auto given = [&options](std::string_view variable) {
+      return std::ranges::any_of(options.environment, [&](const auto& entry) {
+        return variable.substr(0, variable.find('=')) == entry.first;
+      });
+    };
+    for (char** variable = ::environ; *variable; ++variable) {
+      if (!names_descriptor(*variable) && !given(*variable)) texts.emplace_back(*variable);
+    }
+    return texts;
+  }
+  for (const char* name : kKept) {
+    if (const char* value = std::getenv(name)) texts.push_back(fmt::format("{}={}", name, value));
+  }
+  return texts;
+}
+
 Prepared prepare(const ProcessOptions& options) {
   Prepared prepared;
   prepared.program = program_of(options.arguments.front());
   prepared.folder = options.folder.string();
-  for (const char* name : kKept) {
-    if (const char* value = std::getenv(name)) {
-      prepared.texts.push_back(fmt::format("{}={}", name, value));
-    }
-  }
+  prepared.texts = inherited_environment(options);
   for (const auto& [name, value] : options.environment) {
     prepared.texts.push_back(fmt::format("{}={}", name, value));
   }
@@ -142,11 +163,14 @@ void reset_signals() {
   ::_exit(ignored > 0 ? 127 : 126);
 }
 
-std::string describe(const siginfo_t& info) {
-  if (info.si_code == CLD_EXITED) return fmt::format("exited with {}", info.si_status);
-  const char* name = ::sigabbrev_np(info.si_status);
+std::string exited_with(int code) { return fmt::format("exited with {}", code); }
+std::string killed_by(int signal) {
+  const char* name = ::sigabbrev_np(signal);
   return fmt::format("killed by {}{}", name ? "SIG" : "signal ",
-                     name ? std::string(name) : std::to_string(info.si_status));
+                     name ? std::string(name) : std::to_string(signal));
+}
+std::string describe(const siginfo_t& info) {
+  return info.si_code == CLD_EXITED ? exited_with(info.si_status) : killed_by(info.si_status);
 }
 
 // One of the child's two streams, cut into lines.
@@ -207,6 +231,10 @@ class Lines {
 
 }  // namespace
 
+std::string describe_end(int status) {
+  return WIFEXITED(status) ? exited_with(WEXITSTATUS(status)) : killed_by(WTERMSIG(status));
+}
+
 // One thread forks the child, reads what it says, and takes its end.  So the thread that the
 // kernel calls the child's parent lives as long as the child: PR_SET_PDEATHSIG is per thread.
 struct ChildProcess::State {
@@ -254,6 +282,9 @@ Status ChildProcess::State::fork_child(std::array<Pipe, 2>& pipes) {
     }
     prepared.output = pipes[0].write.get();
     prepared.errors = pipes[1].write.get();
+  } else if (options.same_output) {
+    prepared.output = STDOUT_FILENO;
+    prepared.errors = STDERR_FILENO;
   }
   UMBEL_ASSIGN_OR_RETURN(Pipe failure, make_pipe());
   prepared.failure = failure.write.get();
@@ -308,6 +339,7 @@ void ChildProcess::State::watch(std::array<Pipe, 2>& pipes) {
     running = waits[2].revents == 0;
   }
   reap();
+  if (options.on_end) options.on_end();
   for (Lines& stream : streams) {
     // What it wrote before its end is in the pipe; who left its group may hold the pipe for ever.
     for (size_t read = 0; stream.descriptor() >= 0 && read < kDrainBytesMax; read += 16 << 10) {
@@ -378,6 +410,11 @@ std::string ChildProcess::wait() {
   absl::MutexLock lock(&state_->mutex);
   state_->mutex.Await(absl::Condition(&state_->over));
   return state_->end;
+}
+
+bool ChildProcess::wait_for(std::chrono::milliseconds at_most) {
+  absl::MutexLock lock(&state_->mutex);
+  return state_->mutex.AwaitWithTimeout(absl::Condition(&state_->over), absl::FromChrono(at_most));
 }
 
 bool ChildProcess::has_ended() const {

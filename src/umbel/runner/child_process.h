@@ -14,6 +14,9 @@
 
 namespace umbel::runner {
 
+// How a process ended that waitpid() gave this status of: "exited with 1", "killed by SIGKILL".
+std::string describe_end(int status);
+
 // An app's process as a daemon starts it: in a process group of its own, killed when the daemon
 // dies (what it started itself is not: an app must not outlive its channel), no core dumps, nothing
 // of the daemon's environment but PATH, HOME, LANG, TZ, some variables by which numerical libraries
@@ -29,6 +32,12 @@ struct ProcessOptions {
   // come in pieces).  From a thread of the process's own.  May be empty: then the output is
   // dropped.
   std::function<void(bool is_error, std::string_view line)> on_line;
+  // Instead of the few: the whole environment of this process, but what names its own descriptors.
+  bool whole_environment = false;
+  // Without on_line: it has this process's own standard output and error.
+  bool same_output = false;
+  // Once it has ended, before its last lines.  From a thread of the process's own.
+  std::function<void()> on_end = {};
   // Lines beyond this many bytes in all are dropped, after one that says so.
   size_t output_bytes_max = size_t{64} << 20;
 };
@@ -46,6 +55,8 @@ class ChildProcess {
   // Waits for the end, and for all of its output to have been read; "exited with 1", "killed by
   // SIGKILL". Whatever it left running in its group is killed.  Any number of threads.
   std::string wait();
+  // Whether it ended, and was heard out, within `at_most`.
+  bool wait_for(std::chrono::milliseconds at_most);
   bool has_ended() const;
 
  private:

@@ -2,6 +2,8 @@
 
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,7 +22,8 @@ namespace {
 
 constexpr char kSoftware[] = "umbel 0.1.0";
 constexpr size_t kQueueMax = 16;  // a node sends one at a time
-constexpr std::chrono::duration<double> kSecondsMax{1e9};
+constexpr double kSecondsMax = 1e9;
+constexpr absl::Duration kLongAction = absl::Milliseconds(20);
 constexpr int kExitLost = 1;
 
 std::string_view level_name(LogLevel level) {
@@ -33,6 +36,11 @@ std::string_view level_name(LogLevel level) {
       return "error";
   }
   return "info";
+}
+
+WrapUp::Clock::duration clock_duration(double seconds) {
+  return std::chrono::duration_cast<WrapUp::Clock::duration>(
+      std::chrono::duration<double>(std::min(seconds, kSecondsMax)));
 }
 
 // What a ClientApp's code may ask of its surroundings: its lines go to the node.
@@ -56,16 +64,43 @@ struct Work {
   std::shared_ptr<WrapUp> wrap_up = std::make_shared<WrapUp>();
 };
 
+// A content that came with a message: what it takes to make the message's own copy of it.
+struct KeptContent {
+  uint64_t number = 0;
+  wire::ContentHead head;
+  Buffer here;        // its blob,
+  SharedBlob beside;  // or the memory that has it
+
+  static Result<KeptContent> make(wire::Handle& handle, Descriptor memory) {
+    KeptContent content{handle.content, std::move(handle.message.head)};
+    const wire::BlobRef& blob = handle.message.blob;
+    if (blob.is_here() || !memory) {
+      UMBEL_ASSIGN_OR_RETURN(content.here, attached(blob, std::move(memory)));
+    } else {
+      UMBEL_ASSIGN_OR_RETURN(content.beside, SharedBlob::adopt(std::move(memory), blob.size));
+    }
+    return content;
+  }
+  Result<RecordDict> copy() const {
+    if (!beside) return wire::assemble(head, here.clone());
+    UMBEL_ASSIGN_OR_RETURN(const Buffer blob, beside.map_private());
+    return wire::assemble(head, blob);
+  }
+};
+
+// One thread reads a message, has it answered, and reads the next.  Another reads what comes while
+// an action takes long, so that a wrap-up and the channel's end reach it: no message waits for a
+// thread to wake up.
 class ClientProcess {
  public:
   ClientProcess(Channel channel, const ClientHandler& client)
       : channel_(std::move(channel)), client_(client), runtime_(channel_) {}
 
   int run() {
-    if (!channel_.send(wire::format(wire::AppFrame(wire::AppReady{kSoftware}))).ok()) {
-      return kExitLost;
-    }
-    std::jthread reader([this] { read(); });
+    action_over_ = Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    const wire::AppFrame ready = wire::AppReady{kSoftware, {wire::kFeatureContents}};
+    if (!action_over_ || !channel_.send(wire::format(ready)).ok()) return kExitLost;
+    std::jthread watcher([this] { watch(); });
     const DenormalMode fast(DenormalMode::kFlush);  // as a simulation's workers
     while (std::optional<Work> work = next()) {
       const Status status = work_on(*work);
@@ -74,21 +109,48 @@ class ClientProcess {
     }
     channel_.shut_down();
     absl::MutexLock lock(&mutex_);
+    closing_ = true;
+    changed_.SignalAll();
     return absl::IsUnavailable(ended_) ? 0 : kExitLost;
   }
 
  private:
-  // On a thread of its own, so that a wrap-up and the channel's end reach a running action.
-  void read() {
-    Status status;
-    while (status.ok()) {
-      Result<Channel::Frame> frame = channel_.receive(wire::kFrameBytesMax);
-      status = frame.ok() ? take(*std::move(frame)) : frame.status();
-    }
+  // Looks now and then whether the action is still the same, and if so reads until it ends.
+  void watch() {
     absl::MutexLock lock(&mutex_);
-    end(status);
-    // Nobody wants the reply any more, and the action may never end by itself.
-    if (working_) ::_exit(kExitLost);
+    uint64_t seen = 0;
+    while (!closing_) {
+      if (seen == turn_ && !working_) {
+        parked_ = true;
+        changed_.Wait(&mutex_);
+        parked_ = false;
+        continue;
+      }
+      const uint64_t turn = seen = turn_;
+      changed_.WaitWithTimeout(&mutex_, kLongAction);
+      if (working_ && turn_ == turn) read_while_working();
+    }
+  }
+
+  void read_while_working() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    reading_ = true;
+    while (working_) {
+      mutex_.Unlock();
+      Status status;
+      if (channel_.wait(action_over_.get())) {
+        Result<Channel::Frame> frame = channel_.receive(wire::kFrameBytesMax);
+        status = frame.ok() ? take(*std::move(frame)) : frame.status();
+      }
+      mutex_.Lock();
+      if (status.ok()) continue;
+      end(status);
+      // Nobody wants the reply any more, and the action may never end by itself.
+      if (working_) ::_exit(kExitLost);
+    }
+    uint64_t ignored = 0;
+    if (::read(action_over_.get(), &ignored, sizeof ignored) < 0) ignored = 0;
+    reading_ = false;
+    changed_.SignalAll();
   }
 
   // The first reason counts; that the node closes the channel is the usual one.
@@ -109,7 +171,11 @@ class ClientProcess {
     if (auto* handle = std::get_if<wire::Handle>(&*parsed)) {
       if (!run_) return invalid_argument("a message before the run's start");
       if (queue_.size() == kQueueMax) return invalid_argument("more than {} messages", kQueueMax);
-      queue_.push_back({std::move(*handle), std::move(frame.blob)});
+      Work& work = queue_.emplace_back(Work{std::move(*handle), std::move(frame.blob)});
+      if (const auto& time = work.handle.wrap_up) {
+        const auto from = WrapUp::Clock::now() + clock_duration(time->in);
+        work.wrap_up->ask(from, from + clock_duration(time->seconds));
+      }
       return absl::OkStatus();
     }
     if (const auto* asked = std::get_if<wire::AppWrapUp>(&*parsed)) {
@@ -126,7 +192,8 @@ class ClientProcess {
                .seed = start.run.seed,
                .nodes = start.run.nodes,
                .config = RunConfig(std::move(start.run.config), std::move(start.run.origins)),
-               .runtime = &runtime_};
+               .runtime = &runtime_,
+               .twin_examples = start.twin_examples};
     return absl::OkStatus();
   }
 
@@ -138,27 +205,40 @@ class ClientProcess {
     }
     if (!found) return;  // it is answered already
     const auto now = WrapUp::Clock::now();
-    const auto left = std::min(std::chrono::duration<double>(asked.seconds), kSecondsMax);
-    found->ask(now, now + std::chrono::duration_cast<WrapUp::Clock::duration>(left));
+    found->ask(now, now + clock_duration(asked.seconds));
   }
 
   // The next message; nothing once the channel has ended.
   std::optional<Work> next() {
-    absl::MutexLock lock(&mutex_);
-    const auto awake = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      return !ended_.ok() || !queue_.empty();
-    };
-    mutex_.Await(absl::Condition(&awake));
-    if (!ended_.ok()) return std::nullopt;
+    for (;;) {
+      {
+        absl::MutexLock lock(&mutex_);
+        if (!ended_.ok()) return std::nullopt;
+        if (!queue_.empty()) return begin_work();
+      }
+      Result<Channel::Frame> frame = channel_.receive(wire::kFrameBytesMax);
+      const Status status = frame.ok() ? take(*std::move(frame)) : frame.status();
+      absl::MutexLock lock(&mutex_);
+      if (!status.ok()) end(status);
+    }
+  }
+
+  Work begin_work() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     Work work = std::move(queue_.front());
     queue_.pop_front();
     working_.emplace(work.handle.instruction, work.wrap_up);
+    ++turn_;
+    if (parked_) changed_.SignalAll();
     return work;
   }
 
   void action_ended() {
     absl::MutexLock lock(&mutex_);
     working_.reset();
+    if (!reading_) return;
+    const uint64_t one = 1;
+    if (::write(action_over_.get(), &one, sizeof one) < 0) ::_exit(kExitLost);
+    while (reading_) changed_.Wait(&mutex_);
   }
 
   const Run& run_of() {
@@ -166,13 +246,34 @@ class ClientProcess {
     return *run_;  // does not change once it is there
   }
 
+  Result<RecordDict> content_of(Work& work) {
+    wire::Handle& handle = work.handle;
+    if (handle.kept) {
+      for (const KeptContent& content : contents_) {
+        if (content.number == handle.content) return content.copy();
+      }
+      return invalid_argument("content {} is not kept", handle.content);
+    }
+    UMBEL_ASSIGN_OR_RETURN(KeptContent content, KeptContent::make(handle, std::move(work.blob)));
+    if (handle.content == 0) return content.copy();
+    contents_.push_back(std::move(content));
+    if (contents_.size() > wire::kContentsKept) contents_.pop_front();
+    return contents_.back().copy();
+  }
+
+  Result<Message> message_of_work(Work& work) {
+    const wire::Envelope& envelope = work.handle.message;
+    if (envelope.error) return Message(envelope.metadata, *envelope.error);
+    UMBEL_ASSIGN_OR_RETURN(RecordDict content, content_of(work));
+    return Message(envelope.metadata, std::move(content));
+  }
+
   Status work_on(Work& work) {
-    UMBEL_ASSIGN_OR_RETURN(const Buffer blob,
-                           attached(work.handle.message.blob, std::move(work.blob)));
-    UMBEL_ASSIGN_OR_RETURN(const Message message, wire::to_message(work.handle.message, blob));
+    UMBEL_ASSIGN_OR_RETURN(const Message message, message_of_work(work));
     const Run& run = run_of();
+    const ConfigRecord& given = work.handle.node_config;
     Context context(run, message.metadata().destination, client_seed(run.seed, message.metadata()),
-                    &node_config_, work.wrap_up.get());
+                    given.empty() ? &node_config_ : &given, work.wrap_up.get());
     context.state() = work.handle.state;
     const Message reply = client_.handle(message, context);
     action_ended();
@@ -220,9 +321,16 @@ class ClientProcess {
   Channel channel_;
   const ClientHandler& client_;
   NodeRuntime runtime_;
+  std::deque<KeptContent> contents_;  // the oldest first
+  Descriptor action_over_;    // can be read once the action ended that another thread watches
   ConfigRecord node_config_;  // as run_: set before the first message, never changed
 
   absl::Mutex mutex_;
+  absl::CondVar changed_;
+  bool parked_ ABSL_GUARDED_BY(mutex_) = false;   // the watcher waits for a message
+  bool reading_ ABSL_GUARDED_BY(mutex_) = false;  // the watcher reads the channel
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t turn_ ABSL_GUARDED_BY(mutex_) = 0;  // of actions
   std::optional<Run> run_ ABSL_GUARDED_BY(mutex_);
   std::deque<Work> queue_ ABSL_GUARDED_BY(mutex_);
   // The instruction whose action is running.

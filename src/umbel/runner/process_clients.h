@@ -22,10 +22,13 @@ class ProcessClients final : public ClientHandler {
   ProcessClients(std::unique_ptr<WorkerSource> source, const Run& run, size_t workers);
   ~ProcessClients() override;  // kills the workers
 
+  // Starts the first worker, and waits for it.
+  void prepare() const override;
   // Waits for a worker if all are busy.
   Message handle(const Message& message, Context& context) const override;
   // Kills the worker that is at this message.
   void give_up(const Metadata& message) const override;
+  void stop() const override;
 
  private:
   class Pool;

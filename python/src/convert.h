@@ -55,6 +55,12 @@ nb::object to_python(const ConfigValue& value);
 // A dict with the fields of RoundReport under their C++ names, metrics as MetricRecords.
 nb::object to_python(const RoundReport& report);
 
+// The number of umbel.app.ErrorCode, and back.
+int number_of_error(MessageError::Code code);
+MessageError::Code code_of_error(int number);
+// What an exception says, in the core's form; umbel's own keep their code.
+Status status_of(const nb::python_error& error);
+
 // A Python object that the core may copy, call and drop on any thread, with or without the GIL.
 using SharedObject = std::shared_ptr<nb::object>;
 SharedObject shared(nb::handle object);

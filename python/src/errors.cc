@@ -1,12 +1,29 @@
 #include <absl/status/status.h>
 
+#include <nanobind/stl/string.h>
+
 #include <array>
+#include <string>
 
 #include "convert.h"
 
 namespace umbel::python {
 
 namespace {
+
+constexpr std::array<absl::StatusCode, 13> kCodes{absl::StatusCode::kInvalidArgument,
+                                                  absl::StatusCode::kNotFound,
+                                                  absl::StatusCode::kFailedPrecondition,
+                                                  absl::StatusCode::kCancelled,
+                                                  absl::StatusCode::kAborted,
+                                                  absl::StatusCode::kDeadlineExceeded,
+                                                  absl::StatusCode::kResourceExhausted,
+                                                  absl::StatusCode::kDataLoss,
+                                                  absl::StatusCode::kUnavailable,
+                                                  absl::StatusCode::kAlreadyExists,
+                                                  absl::StatusCode::kOutOfRange,
+                                                  absl::StatusCode::kPermissionDenied,
+                                                  absl::StatusCode::kUnimplemented};
 
 // The class in umbel._errors for a code; Error itself for what has none.
 const char* class_of(absl::StatusCode code) {
@@ -53,6 +70,18 @@ void raise(const char* name, const char* message) {
 }
 
 }  // namespace
+
+Status status_of(const nb::python_error& error) {
+  const nb::object errors = nb::module_::import_("umbel._errors");
+  const std::string text = nb::str(error.value()).c_str();
+  for (const absl::StatusCode code : kCodes) {
+    if (error.matches(nb::object(errors.attr(class_of(code))))) return Status(code, text);
+  }
+  if (error.matches(nb::object(errors.attr("WrongType")))) return invalid_argument("{}", text);
+  if (error.matches(nb::object(errors.attr("Error")))) return absl::UnknownError(text);
+  const nb::object kind = error.type().attr("__name__");
+  return absl::UnknownError(fmt::format("{}: {}", nb::cast<std::string>(kind), text));
+}
 
 void bind_errors(nb::module_&) {
   nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {

@@ -21,19 +21,6 @@ constexpr std::array<CodeNumber, 7> kNumbers{{{MessageError::Code::kUnknown, 0},
                                               {MessageError::Code::kUnknownAction, 101},
                                               {MessageError::Code::kStopped, 102}}};
 
-int number_of(MessageError::Code code) {
-  for (const CodeNumber& known : kNumbers) {
-    if (known.code == code) return known.number;
-  }
-  return 0;
-}
-MessageError::Code code_of(int number) {
-  for (const CodeNumber& known : kNumbers) {
-    if (known.number == number) return known.code;
-  }
-  return MessageError::Code::kUnknown;
-}
-
 nb::handle message_function(const char* name) {
   return nb::object(nb::module_::import_("umbel.app._message").attr(name)).release();
 }
@@ -51,6 +38,19 @@ uint64_t number_in(nb::handle parts, int index) {
 
 }  // namespace
 
+int number_of_error(MessageError::Code code) {
+  for (const CodeNumber& known : kNumbers) {
+    if (known.code == code) return known.number;
+  }
+  return 0;
+}
+MessageError::Code code_of_error(int number) {
+  for (const CodeNumber& known : kNumbers) {
+    if (known.number == number) return known.code;
+  }
+  return MessageError::Code::kUnknown;
+}
+
 nb::object to_python(const Message& message) {
   static const nb::handle make = message_function("from_core");
   const Metadata& metadata = message.metadata();
@@ -58,7 +58,7 @@ nb::object to_python(const Message& message) {
   return make(metadata.run.value(), metadata.id.value(), metadata.reply_to.value(),
               metadata.source.value(), metadata.destination.value(), metadata.type, metadata.round,
               failed ? nb::none() : to_python(message.content()),
-              failed ? number_of(message.error().code) : 0,
+              failed ? number_of_error(message.error().code) : 0,
               failed ? to_python(ConfigValue(message.error().reason)) : nb::none());
 }
 
@@ -75,7 +75,7 @@ Message message_from(nb::handle object) {
   const nb::object content = parts[7];
   if (!content.is_none()) return Message(std::move(metadata), content_from(content));
   return Message(std::move(metadata),
-                 MessageError{code_of(nb::cast<int>(nb::object(parts[8]))),
+                 MessageError{code_of_error(nb::cast<int>(nb::object(parts[8]))),
                               text_from(nb::object(parts[9]), "Error: reason")});
 }
 

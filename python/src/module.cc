@@ -12,7 +12,6 @@ NB_MODULE(_core, module) {
   bind_records(module);
   bind_context(module);
   bind_grid(module);
-#ifdef UMBEL_BIND_STRATEGY
+  bind_run(module);
   bind_strategy(module);
-#endif
 }

@@ -1,0 +1,180 @@
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+#include <signal.h>
+
+#include <optional>
+
+#include "convert.h"
+#include "gil.h"
+#include "umbel/main/host.h"
+#include "umbel/main/local_run.h"
+#include "umbel/runner/client_process.h"
+#include "umbel/runner/process_clients.h"
+#include "umbel/runner/worker_source.h"
+
+namespace umbel::python {
+
+namespace {
+
+// Ends a native handle's use with the call that it was made for.
+template <class Ref>
+struct Lent {
+  nb::object native;
+  ~Lent() { nb::inst_ptr<Ref>(native)->end(); }
+};
+
+// Python's answer to messages: a function of a Message and a Context that gives a RecordDict, or an
+// umbel.app.Error.  It catches what the user's code raises; see umbel/_process/client.py.
+class PythonClients final : public ClientHandler {
+ public:
+  // `in_process`: replies stay in this process, where the user's code may write to their arrays.
+  PythonClients(SharedObject answer, bool in_process)
+      : answer_(std::move(answer)), in_process_(in_process) {}
+
+  Message handle(const Message& message, Context& context) const override {
+    const DenormalMode exact(DenormalMode::kExact);  // as the same code has it without us
+    const nb::gil_scoped_acquire gil;
+    try {
+      return answer(message, context);
+    } catch (const std::exception& error) {
+      return message.reply(MessageError{
+          MessageError::Code::kBadReply,
+          fmt::format("client {}: {}", message.metadata().destination.value(), error.what())});
+    }
+  }
+
+ private:
+  Message answer(const Message& message, Context& context) const {
+    static const nb::handle make_context =
+        nb::object(nb::module_::import_("umbel.app._context").attr("from_native")).release();
+    const Lent<ContextRef> lent{nb::cast(ContextRef(context))};
+    const nb::object scope =
+        make_context(lent.native, context.run_id().value(), context.node_id().value());
+    const nb::object reply = (*answer_)(to_python(message), scope);
+    if (!PyDict_Check(reply.ptr())) {
+      const nb::object code = reply.attr("code");
+      return message.reply(
+          MessageError{code_of_error(nb::cast<int>(code)),
+                       text_from(nb::object(reply.attr("reason")), "Error: reason")});
+    }
+    RecordDict content = mine(content_from(reply));
+    const nb::object state = scope.attr("_state");
+    if (!state.is_none()) context.state() = mine(content_from(state));
+    return message.reply(std::move(content));
+  }
+
+  RecordDict mine(RecordDict content) const { return in_process_ ? kept(content) : content; }
+
+  SharedObject answer_;
+  const bool in_process_;
+};
+
+// The ServerApp's main function in Python: main(grid, context).  What it raises it has told the
+// log; here it becomes the run's error.
+ServerApp server_app(SharedObject main) {
+  ServerApp app;
+  app.main([main = std::move(main)](Grid& grid, Context& context) {
+    const DenormalMode exact(DenormalMode::kExact);
+    const nb::gil_scoped_acquire gil;
+    const Lent<GridRef> grid_lent{nb::cast(GridRef(grid))};
+    const Lent<ContextRef> context_lent{nb::cast(ContextRef(context))};
+    try {
+      (*main)(grid_lent.native, context_lent.native, context.run_id().value());
+    } catch (const nb::python_error& error) {
+      throw Error(status_of(error));
+    }
+  });
+  return app;
+}
+
+size_t workers_of(const RunSpec& spec) {
+  return spec.threads ? spec.threads : available_processors();
+}
+
+// Clients in workers of the zygote at the other end of `control`, which this takes; or, without one
+// (-1), that `command` starts; or, without that, in this process.
+MakeClients clients_of(nb::handle answer, int control, std::vector<std::string> command) {
+  if (!command.empty()) {
+    return [command = std::move(command)](const RunSpec& spec, Runtime&) {
+      return std::make_unique<runner::ProcessClients>(
+          runner::exec_workers({.arguments = command, .folder = {}}), spec.run, workers_of(spec));
+    };
+  }
+  if (control < 0) {
+    return [function = shared(answer)](const RunSpec&, Runtime&) {
+      return std::make_unique<PythonClients>(function, true);
+    };
+  }
+  const auto socket = std::make_shared<Descriptor>(control);
+  return [socket](const RunSpec& spec, Runtime&) {
+    return std::make_unique<runner::ProcessClients>(runner::zygote_workers(std::move(*socket)),
+                                                    spec.run, workers_of(spec));
+  };
+}
+
+int host_app(const std::string& spec, nb::handle main, nb::handle answer, int control,
+             std::vector<std::string> command) {
+  const MakeCarrier simulation = simulated(clients_of(answer, control, std::move(command)));
+  const ServerApp server = server_app(shared(main));
+  ::signal(SIGPIPE, SIG_IGN);
+  keep_freed_memory();
+  const nb::gil_scoped_release release;
+  return host_run(spec.c_str(), server, simulation);
+}
+
+int serve_clients(nb::handle answer, int channel) {
+  const PythonClients clients(shared(answer), false);
+  ::signal(SIGPIPE, SIG_IGN);
+  keep_freed_memory();
+  const nb::gil_scoped_release release;
+  if (channel < 0) return host_clients(clients);
+  return runner::run_client_process(runner::Channel(Descriptor(channel)), clients);
+}
+
+// A run inside a program that is the user's own: events go to a descriptor, signals stay theirs.
+class OwnRun {
+ public:
+  OwnRun(const std::string& spec, nb::handle main, nb::handle answer, int control, int events)
+      : server_(server_app(shared(main))), events_(events) {
+    RunSpec parsed = or_throw(read_run_spec(spec));
+    const MakeCarrier carrier = simulated(clients_of(answer, control, {}));
+    const nb::gil_scoped_release release;
+    run_ = std::make_unique<LocalRun>(std::move(parsed), carrier, events_);
+  }
+  ~OwnRun() {
+    const nb::gil_scoped_release release;
+    run_.reset();
+  }
+  int run() {
+    const nb::gil_scoped_release release;
+    const int code = run_->run(server_);
+    // A client's code that does not return keeps what it uses; the user's program goes on.
+    if (!run_->shut_down()) (void)run_.release();
+    return code;
+  }
+  void request_stop() {
+    if (run_) run_->request_stop();
+  }
+
+ private:
+  ServerApp server_;
+  Events events_;
+  std::unique_ptr<LocalRun> run_;
+};
+
+}  // namespace
+
+void bind_run(nb::module_& module) {
+  module.def("host_app", host_app, nb::arg("spec"), nb::arg("main"), nb::arg("answer").none(),
+             nb::arg("control"), nb::arg("command"),
+             "--umbel-run: a run from its spec to its end; the exit code.");
+  module.def("serve_clients", serve_clients, nb::arg("answer"), nb::arg("channel") = -1,
+             "Answers the messages of a channel until it closes; the exit code.");
+  nb::class_<OwnRun>(module, "OwnRun", "A run in a process that is the user's own.")
+      .def(nb::init<const std::string&, nb::handle, nb::handle, int, int>(), nb::arg("spec"),
+           nb::arg("main"), nb::arg("answer").none(), nb::arg("control"), nb::arg("events"))
+      .def("run", &OwnRun::run, "Runs it on the calling thread; the exit code.")
+      .def("request_stop", &OwnRun::request_stop, "Asks it to stop; any thread.");
+}
+
+}  // namespace umbel::python

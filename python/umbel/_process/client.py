@@ -1,0 +1,75 @@
+"""Answers messages with the user's ClientApp; what goes wrong there becomes words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from umbel._process.seeding import seed_all
+from umbel._process.where import line_of, place_of, shown_traceback
+from umbel.app import Context, Error, ErrorCode, Message, RecordDict
+from umbel.clientapp import ClientApp, UnknownAction
+
+Answer = Callable[[Message, Context], "RecordDict | Error"]
+
+# Of tracebacks that come from the same line, so many are logged by one process.
+_TRACEBACKS_MAX = 3
+
+
+class Answers:
+    """A function of message and context that the core calls for each message."""
+
+    def __init__(self, app: ClientApp, *, one_at_a_time: bool = False) -> None:
+        """
+        Args:
+            app: the user's.
+            one_at_a_time: for threads of one process, which share the libraries' random numbers.
+        """
+        self._app = app
+        self._lock = threading.Lock() if one_at_a_time else None
+        self._logged: dict[str, int] = {}
+
+    def __call__(self, message: Message, context: Context) -> RecordDict | Error:
+        if self._lock is None:
+            return self._answer(message, context)
+        with self._lock:
+            return self._answer(message, context)
+
+    def _answer(self, message: Message, context: Context) -> RecordDict | Error:
+        client = context.node_id
+        asked = message.metadata.message_id
+        seed_all(context.seed)
+        try:
+            reply: Any = self._app(message, context)
+        except UnknownAction as error:
+            return Error(ErrorCode.UNKNOWN_ACTION, str(error))
+        except BaseException as error:  # SystemExit too: it is the client's, not the process's
+            self._log(error, context)
+            return Error(ErrorCode.CLIENT_FAILED, f"client {client}: {line_of(error)}")
+        if not isinstance(reply, Message):
+            return Error(
+                ErrorCode.BAD_REPLY,
+                f'client {client}: the action for "{message.metadata.message_type}" returned '
+                f"{_described(reply)}, expected a Message: "
+                "return Message(content, reply_to=message)",
+            )
+        if reply.metadata.reply_to_message_id != asked:
+            return Error(
+                ErrorCode.BAD_REPLY,
+                f"client {client}: the Message returned is no reply to the message: make it with "
+                "Message(content, reply_to=message)",
+            )
+        if reply.has_error():
+            return Error(reply.error.code, f"client {client}: {reply.error.reason or 'no reason'}")
+        return reply.content
+
+    def _log(self, error: BaseException, context: Context) -> None:
+        place = place_of(error)
+        count = self._logged[place] = self._logged.get(place, 0) + 1
+        if count <= _TRACEBACKS_MAX:
+            context.log(shown_traceback(error).rstrip(), "error")
+
+
+def _described(value: object) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"

@@ -1,0 +1,107 @@
+"""Loads an app's objects; what fails is one line that says what to do."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+from umbel._process.where import place_of, shown_traceback
+
+# What to install for a module whose package has another name.
+_PACKAGES = {
+    "PIL": "pillow",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+
+
+class LoadError(Exception):
+    """The app cannot be loaded: one line for its user; `details` are for the log."""
+
+    def __init__(self, line: str, details: str = "") -> None:
+        super().__init__(line)
+        self.details = details
+
+
+def add_app_folder() -> None:
+    """Puts the working directory, and src in it, first on sys.path."""
+    here = os.getcwd()
+    folders = [here]
+    if os.path.isdir(os.path.join(here, "src")):
+        folders.append(os.path.join(here, "src"))
+    sys.path[:] = folders + [path for path in sys.path if path not in (*folders, "")]
+
+
+def load_object(name: str, kind: type[Any]) -> Any:
+    """The object that "package.module:name" is, of class `kind`; LoadError if there is none."""
+    module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise LoadError(f'"{name}": expected MODULE:OBJECT, such as "my_app.server:app"')
+    module = _imported(module_name)
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise LoadError(
+                f"{module_name} ({_file_of(module)}) has no {part!r}; a {kind.__name__} is "
+                f"expected there{_candidates(module, kind)}"
+            )
+        found = getattr(found, part)
+    if not isinstance(found, kind):
+        raise LoadError(
+            f"{name} ({_file_of(module)}) is of type {type(found).__name__}, expected a "
+            f"{kind.__name__}{_candidates(module, kind)}"
+        )
+    return found
+
+
+def _file_of(module: Any) -> str:
+    path = getattr(module, "__file__", None)
+    return os.path.relpath(path) if path else "no file"
+
+
+def _candidates(module: Any, kind: type[Any]) -> str:
+    names = [name for name, value in vars(module).items() if isinstance(value, kind)]
+    return f"; there is {', '.join(names)}" if names else ""
+
+
+def _imported(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # also SystemExit: nothing of the app may end us silently
+        raise LoadError(_why(name, error), shown_traceback(error)) from error
+
+
+def _why(name: str, error: BaseException) -> str:
+    kind = type(error).__name__
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing and (name == missing or name.startswith(missing + ".")):
+        return f"there is no module {missing!r} in {os.getcwd()}"
+    place = place_of(error)
+    if isinstance(error, SyntaxError) and error.filename:
+        place = f"{os.path.relpath(error.filename)}:{error.lineno}"
+    text = str(error).splitlines()[0] if str(error) else ""
+    line = f"cannot import {name}: {kind}: {text}" + (f" ({place})" if place else "")
+    if missing:
+        top = missing.partition(".")[0]
+        package = _PACKAGES.get(top, top)
+        line += f": pip install {package} in the environment of {sys.executable}"
+    return line
+
+
+def report(error: LoadError) -> None:
+    """Writes what happened to standard error, which is the run's log."""
+    if error.details:
+        sys.stderr.write(error.details.rstrip() + "\n")
+    sys.stderr.write(f"{error}\n")
+    sys.stderr.flush()
+
+
+__all__ = ["LoadError", "add_app_folder", "load_object", "report"]

@@ -1,0 +1,35 @@
+"""Runs the user's ServerApp; what goes wrong there becomes words."""
+
+from __future__ import annotations
+
+from umbel import _core
+from umbel._errors import Cancelled, Error
+from umbel._process.seeding import seed_all
+from umbel._process.where import line_of, shown_traceback
+from umbel.app._context import from_native
+from umbel.serverapp import Grid, ServerApp
+
+
+class Main:
+    """What the core calls for the run: a function of its grid, its context and the run's id."""
+
+    def __init__(self, app: ServerApp) -> None:
+        self._app = app
+        self.raised: BaseException | None = None
+
+    def __call__(self, grid: _core.Grid, native: _core.Context, run_id: int) -> None:
+        context = from_native(native, run_id, 2**64 - 1)
+        seed_all(context.seed)
+        try:
+            self._app(Grid(grid, context), context)
+        except Cancelled as error:
+            self.raised = error
+            raise
+        except Error as error:
+            self.raised = error
+            context.log(shown_traceback(error).rstrip(), "error")
+            raise
+        except BaseException as error:  # SystemExit too
+            self.raised = error
+            context.log(shown_traceback(error).rstrip(), "error")
+            raise Error(line_of(error)) from error

@@ -1,0 +1,169 @@
+"""What `python -m umbel` does with its arguments; see docs/app-process.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from typing import Any, NoReturn
+
+from umbel import _core
+from umbel._errors import FailedPrecondition
+from umbel._process import zygote
+from umbel._process.client import Answers
+from umbel._process.load import LoadError, add_app_folder, load_object, report
+from umbel._process.serve import serve_client
+from umbel._process.server import Main
+from umbel.clientapp import ClientApp
+from umbel.serverapp import ServerApp
+
+_ARGUMENTS = 4  # the exit code of what is wrong with arguments or configuration
+_ZYGOTE_SECONDS = 5.0  # that one has to end in
+
+
+def main(arguments: list[str]) -> int:
+    """Carries out one of the modes; the exit code."""
+    options = _parsed(arguments)
+    # Prints reach the run's log line by line, also from a process that is killed.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    if os.environ.get("UMBEL_DEBUG") != "1":
+        sys.breakpointhook = _no_breakpoint
+    if options.flower:
+        from umbel.compat import install
+
+        install()
+    add_app_folder()
+    if options.umbel_run is not None:
+        return _run(options)
+    if options.umbel_zygote:
+        return _zygote(options)
+    return _client(options)
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m umbel",
+        description="An app's process.  `umbel run` in the app's folder starts it.",
+        allow_abbrev=False,
+    )
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--umbel-run", metavar="SPEC.json", help="the ServerApp's process")
+    mode.add_argument("--umbel-client", action="store_true", help="a process of clients")
+    mode.add_argument("--umbel-zygote", action="store_true", help="what makes those by forking")
+    parser.add_argument("--server", metavar="MODULE:OBJECT", help="the ServerApp")
+    parser.add_argument("--client", metavar="MODULE:OBJECT", help="the ClientApp")
+    parser.add_argument("--flower", action="store_true", help="the app is written for flwr")
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as error:
+        sys.exit(_ARGUMENTS if error.code else 0)
+    if options.umbel_run is None and options.client is None:
+        parser.print_usage(sys.stderr)
+        sys.exit(_ARGUMENTS)
+    if options.umbel_run is not None and options.server is None:
+        parser.print_usage(sys.stderr)
+        sys.exit(_ARGUMENTS)
+    return options
+
+
+def _no_breakpoint(*_: Any, **__: Any) -> NoReturn:
+    raise FailedPrecondition(
+        "breakpoint(): this process has no terminal; `umbel run --debug` gives the app one"
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        server = load_object(options.server, ServerApp)
+        client = load_object(options.client, ClientApp) if options.client else None
+    except LoadError as error:
+        report(error)
+        _tell_finished(str(error))
+        return _ARGUMENTS
+    answer = None if client is None else Answers(client, one_at_a_time=True)
+    control, child = -1, 0
+    command: list[str] = []
+    if client is not None and not _in_process():
+        if other_threads():
+            command = [sys.executable, "-m", "umbel", "--umbel-client", "--client", options.client]
+            command += ["--flower"] if options.flower else []
+        else:
+            control, child = zygote.fork_zygote(lambda channel: serve_client(channel, client))
+    code = _core.host_app(options.umbel_run, Main(server), answer, control, command)
+    if child:
+        _await_end(child)
+    return code
+
+
+def _in_process() -> bool:
+    """Whether clients, if any are served here at all, are served by this very process."""
+    if "UMBEL_CHANNEL_FD" in os.environ:
+        return True  # at a SuperLink: they are elsewhere
+    return os.environ.get("UMBEL_DEBUG") == "1" or os.environ.get("UMBEL_WORKERS") == "in-process"
+
+
+def other_threads() -> bool:
+    """Whether this process has more threads than one: a fork would lose them, and their locks."""
+    return len(os.listdir("/proc/self/task")) > 1
+
+
+def _await_end(child: int) -> None:
+    """Waits for a zygote whose control socket has closed; kills it if it does not end."""
+    deadline = time.monotonic() + _ZYGOTE_SECONDS
+    while time.monotonic() < deadline:
+        ended, _ = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def _tell_finished(error: str) -> None:
+    """The run's last event, where nobody else can write it."""
+    descriptor = os.environ.get("UMBEL_EVENTS_FD", "")
+    if not descriptor.isdigit():
+        return
+    event = {"event": "finished", "status": "failed", "error": error, "exit-code": _ARGUMENTS}
+    try:
+        os.write(int(descriptor), (json.dumps(event) + "\n").encode())
+    except OSError:
+        pass  # nobody reads them any more
+
+
+def _client(options: argparse.Namespace) -> int:
+    try:
+        client = load_object(options.client, ClientApp)
+    except LoadError as error:
+        report(error)
+        return _ARGUMENTS
+    return serve_client(-1, client)
+
+
+def _zygote(options: argparse.Namespace) -> int:
+    descriptor = os.environ.get("UMBEL_CONTROL_FD", "")
+    if not descriptor.isdigit():
+        sys.stderr.write("--umbel-zygote: a simulation starts this, with UMBEL_CONTROL_FD\n")
+        return _ARGUMENTS
+    control = int(descriptor)
+    try:
+        client = load_object(options.client, ClientApp)
+    except LoadError as error:
+        report(error)
+        zygote.refuse(control, str(error))
+        return _ARGUMENTS
+    if other_threads():
+        return zygote.run_zygote(control, lambda channel: _become_client(channel, options))
+    return zygote.run_zygote(control, lambda channel: serve_client(channel, client))
+
+
+def _become_client(channel: int, options: argparse.Namespace) -> int:
+    """For an app whose import starts threads, which no fork takes along: each worker imports it."""
+    os.set_inheritable(channel, True)
+    os.environ["UMBEL_CHANNEL_FD"] = str(channel)
+    command = [sys.executable, "-m", "umbel", "--umbel-client", "--client", options.client]
+    os.execv(sys.executable, command + (["--flower"] if options.flower else []))

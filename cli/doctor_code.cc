@@ -16,10 +16,10 @@ bool is_program_of_its_own(const Source& source) {
 
 // Reports where each of the words stands in the code of the app, once a source.
 void check_words(const Subject& subject, Findings& findings,
-                 std::initializer_list<std::string_view> words) {
+                 std::initializer_list<std::string_view> words, bool also_python = false) {
   if (!subject.app) return;
   for (const Source& source : subject.app->sources) {
-    if (is_program_of_its_own(source) || source.is_python()) continue;
+    if (is_program_of_its_own(source) || (source.is_python() && !also_python)) continue;
     for (const std::string_view word : words) {
       const size_t at = source.find_word(word);
       if (at != std::string::npos) findings.add(source.place(at), std::string(word));
@@ -60,7 +60,7 @@ void client_saves(const Subject& subject, Findings& findings) {
 }
 
 void sleeps(const Subject& subject, Findings& findings) {
-  check_words(subject, findings, {"sleep_for", "sleep_until", "usleep", "sleep"});
+  check_words(subject, findings, {"sleep_for", "sleep_until", "usleep", "sleep"}, true);
 }
 
 void prints(const Subject& subject, Findings& findings) {

@@ -7,7 +7,7 @@ namespace {
 using Names = SettingNames;
 
 const Names kNoise = {"dp-noise-multiplier", "noise-multiplier"};
-const Names kClip = {"dp-clip-norm", "dp-clip", "clip-norm", "clipping-norm"};
+const Names kClip = {"dp-clip-norm", "dp-clip", "clip-norm", "clipping-norm", "max-grad-norm"};
 const Names kDelta = {"dp-delta"};
 const Names kEpsilon = {"dp-epsilon"};
 

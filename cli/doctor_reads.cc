@@ -79,9 +79,46 @@ bool reads_run_config(const Source& source, std::string_view receiver) {
   return !name.empty() && !member && is_run_config(source, name);
 }
 
+// `context.run_config`, or a name that nothing else is given to in the source.
+bool is_python_run_config(const Source& source, std::string_view receiver) {
+  const std::string_view name = last_word(receiver);
+  if (name == "run_config") return true;
+  if (name.empty() || trimmed(receiver.substr(0, receiver.size() - name.size())).ends_with('.')) {
+    return false;
+  }
+  const std::string_view code = source.code;
+  bool given = false;
+  for (size_t at = 0; (at = source.find_word(name, at)) != std::string::npos; at += name.size()) {
+    const size_t next = code.find_first_not_of(kSpaces, at + name.size());
+    if (next == std::string_view::npos || code[next] != '=' || code[next + 1] == '=') continue;
+    const std::string_view value = code.substr(next + 1, code.find('\n', next) - next - 1);
+    if (!trimmed(value).ends_with(".run_config")) return false;
+    given = true;
+  }
+  return given;
+}
+
+// run_config["rate"], run_config.get("rate", 0.1).
+std::vector<KeyRead> python_reads(const Source& source) {
+  std::vector<KeyRead> reads;
+  const std::string_view code = source.code;
+  for (const Source::Literal& literal : source.literals) {
+    const std::string_view before = trimmed(code.substr(0, literal.at - 1));
+    const size_t after = code.find_first_not_of(kSpaces, literal.at + literal.text.size() + 1);
+    const char next = after == std::string_view::npos ? '\0' : code[after];
+    const bool item = before.ends_with('[') && next == ']', get = before.ends_with(".get(");
+    if (!item && !get) continue;
+    const std::string_view receiver = before.substr(0, before.size() - (item ? 1 : 5));
+    reads.push_back({item ? "item" : "contains", literal.text, literal.at,
+                     is_python_run_config(source, receiver)});
+  }
+  return reads;
+}
+
 }  // namespace
 
 std::vector<KeyRead> key_reads(const Source& source) {
+  if (source.is_python()) return python_reads(source);
   std::vector<KeyRead> reads;
   const std::string_view code = source.code;
   for (const Source::Literal& literal : source.literals) {

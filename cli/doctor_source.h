@@ -39,9 +39,10 @@ struct Extent {
 };
 std::vector<Extent> client_code(const Source& source);
 
-// Where something is asked for a key by its name, such as x.real("rate").
+// Where something is asked for a key by its name, such as x.real("rate"), in Python x["rate"]
+// (item) and x.get("rate") (contains).
 struct KeyRead {
-  std::string_view call;  // integer, real, boolean, text or contains
+  std::string_view call;  // integer, real, boolean, text, item or contains
   std::string_view key;
   size_t at = 0;             // of the key, in `text`
   bool of_settings = false;  // x is run_config() or surely a RunConfig: metrics have such names too

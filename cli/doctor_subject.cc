@@ -287,8 +287,8 @@ std::string_view name_of(Severity severity) {
 
 const SubjectRules& subject_rules() {
   static const SubjectRules rules({layout_rules(), setting_rules(), training_rules(),
-                                   privacy_rules(), code_rules(), config_rules(), link_rules(),
-                                   node_rules(), hub_rules()});
+                                   privacy_rules(), code_rules(), python_rules(), config_rules(),
+                                   link_rules(), node_rules(), hub_rules()});
   return rules;
 }
 

@@ -102,6 +102,7 @@ std::vector<Rule<Subject>> setting_rules();
 std::vector<Rule<Subject>> training_rules();
 std::vector<Rule<Subject>> privacy_rules();
 std::vector<Rule<Subject>> code_rules();
+std::vector<Rule<Subject>> python_rules();
 std::vector<Rule<Subject>> config_rules();
 std::vector<Rule<Subject>> link_rules();
 std::vector<Rule<Subject>> node_rules();

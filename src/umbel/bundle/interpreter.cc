@@ -31,30 +31,29 @@ pip = '`%s -m pip install ' % sys.executable
 try:
     import umbel
     version = umbel.__version__
+    import umbel._core
 except ImportError as error:
-    what = 'umbel==%V' if error.name == 'umbel' else error.name or 'umbel==%V'
+    import importlib.util
+    name, found = error.name or 'umbel', importlib.util.find_spec('umbel')
+    folder = os.path.dirname(found.origin or '') if found else ''
+    made = [file for file in os.listdir(folder or '.') if file.startswith('_core.')]
+    if folder and name == 'umbel._core' and made:
+        stop('is Python %d.%d, and umbel in %s was compiled for another (%s): %sumbel==%V` installs one'
+             % (sys.version_info[0], sys.version_info[1], folder, ', '.join(made), pip))
+    what = 'umbel==%V' if name.split('.')[0] == 'umbel' else name
     stop('cannot import umbel: %s: %s%s` installs it' % (error, pip, what))
 except AttributeError:
     stop('what it has as umbel is something else: %sumbel==%V` installs it' % pip)
 if version != '%V':
     stop('has umbel %s, this is %V: %sumbel==%V` installs it' % (version, pip))
-try:
-    import umbel._core
-except ImportError as error:
-    folder = os.path.dirname(umbel.__file__)
-    made = [name for name in os.listdir(folder) if name.startswith('_core.') and name.endswith('.so')]
-    if getattr(error, 'name', None) == 'umbel._core' and made and 'undefined symbol' not in str(error):
-        stop('is Python %d.%d, and umbel in %s was compiled for another (%s): %sumbel==%V` installs one for it'
-             % (sys.version_info[0], sys.version_info[1], folder, ', '.join(made), pip))
-    stop('cannot import umbel: %s' % error)
 import runpy
 sys.path.insert(0, here)
 if '%M': runpy.run_module('%M', run_name='__main__', alter_sys=True)
 )";
 
-constexpr const char* kThreadVariables[] = {"OMP_NUM_THREADS",        "OPENBLAS_NUM_THREADS",
-                                            "MKL_NUM_THREADS",        "BLIS_NUM_THREADS",
-                                            "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS"};
+constexpr const char* kThreadVariables[] = {
+    "OMP_NUM_THREADS",     "OPENBLAS_NUM_THREADS",   "MKL_NUM_THREADS",       "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"};
 
 const char* variable(const char* name) {
   const char* value = std::getenv(name);

@@ -132,8 +132,13 @@ TEST_F(InterpreterTest, WhatIsWrongIsOneLineWithTheInterpreterAndWhatToDo) {
   EXPECT_THAT(one_line(run("")), HasSubstr("No module named 'umbel': `/usr/bin/python3 -m pip "
                                            "install umbel==" UMBEL_VERSION "` installs it"));
   file("packages/umbel/__init__.py", "__version__ = '0.0.7'\n");
+  file("packages/umbel/_core.py", "");
   EXPECT_THAT(one_line(run("")), HasSubstr("has umbel 0.0.7, this is " UMBEL_VERSION));
-  file("packages/umbel/__init__.py", "__version__ = '" UMBEL_VERSION "'\n");
+  fs::remove(folder_ / "packages/umbel/_core.py");
+  file("packages/umbel/__init__.py", "from umbel._core import __version__\n");
+  EXPECT_THAT(one_line(run("")),
+              HasSubstr("No module named 'umbel._core': `/usr/bin/python3 -m pip "
+                        "install umbel=="));
   file("packages/umbel/_core.cpython-399-x86_64-linux-gnu.so", "");
   EXPECT_THAT(one_line(run("")), HasSubstr("was compiled for another (_core.cpython-399-"));
   file("packages/umbel/__init__.py", "import no_such_numbers\n");

@@ -57,11 +57,11 @@ TEST_F(BundleCacheTest, WhatWasKeptIsFoundAgainByTheNextProcess) {
   const auto app = keep(first, archive);
   ASSERT_TRUE(app.ok()) << app.status();
   EXPECT_EQ(app->id, "acme/demo@1");
-  EXPECT_TRUE(fs::exists(app->program));
+  EXPECT_TRUE(fs::exists(app->command.at(0)));
   EXPECT_TRUE(fs::exists(app->folder / "umbel.toml"));
   const auto again = cache(policy_).find(sha256);
   ASSERT_TRUE(again.ok()) << again.status();
-  EXPECT_EQ(again->program, app->program);
+  EXPECT_EQ(again->command, app->command);
 }
 
 TEST_F(BundleCacheTest, OtherBytesThanTheRunsAreRefused) {
@@ -147,7 +147,8 @@ TEST_F(BundleCacheTest, APinnedFolderTakesThePlaceOfItsBundles) {
   const auto pins = Pins::read({app});
   ASSERT_TRUE(pins.ok()) << pins.status();
   ASSERT_NE(pins->find("acme/demo@7"), nullptr);
-  EXPECT_EQ(pins->find("acme/demo@7")->program, fs::canonical(app / "build/demo"));
+  EXPECT_EQ(pins->find("acme/demo@7")->command,
+            (std::vector<std::string>{fs::canonical(app / "build/demo"), "--umbel-client"}));
   EXPECT_EQ(pins->find("other/demo@7"), nullptr);
   EXPECT_EQ(pins->find("acme/demos@7"), nullptr);
 }
@@ -157,6 +158,71 @@ TEST_F(BundleCacheTest, APinnedProgramIsKnownByItsName) {
   ASSERT_TRUE(pins.ok()) << pins.status();
   EXPECT_NE(pins->find("anyone/program@1"), nullptr);
   EXPECT_EQ(pins->find("anyone/demo@1"), nullptr);
+}
+
+// An interpreter that is as the node's checks say it should be, or says what is wrong.
+class PythonAppTest : public BundleCacheTest {
+ protected:
+  PythonAppTest() {
+    write("app/app.py", "client = server = None\n");
+    interpreter("exit 0");
+  }
+  void interpreter(const std::string& script) {
+    write("python", "#!/bin/sh\n" + script + "\n");
+    fs::permissions(temporary_.path() / "python", fs::perms::owner_all);
+  }
+  std::string python() const { return (temporary_.path() / "python").string(); }
+  Result<App> keep_python(const bundle::PythonEntry& entry) {
+    auto archive = bundle::pack(
+        {.app = temporary_.path() / "app", .description = {"acme", "demo", "1", {}, entry}}, key_);
+    EXPECT_TRUE(archive.ok()) << archive.status();
+    BundleCache cache({.folder = temporary_.path() / "bundles", .python = python()}, policy_);
+    return keep(cache, *archive);
+  }
+};
+
+TEST_F(PythonAppTest, IsStartedByTheOwnersInterpreterInItsFolder) {
+  const auto app = keep_python({"app:server", "app:client", true});
+  ASSERT_TRUE(app.ok()) << app.status();
+  EXPECT_EQ(app->command.at(0), python());
+  EXPECT_EQ(std::vector<std::string>(app->command.begin() + 3, app->command.end()),
+            (std::vector<std::string>{"--umbel-client", "--client", "app:client", "--flower"}));
+  EXPECT_TRUE(fs::exists(app->folder / "app.py"));
+  EXPECT_THAT(app->environment, testing::Contains(testing::Pair("PYTHONDONTWRITEBYTECODE", "1")));
+}
+
+TEST_F(PythonAppTest, AnInterpreterThatIsNotFitIsARefusalWithItsOwnWords) {
+  interpreter("echo \"$0: is Python 3.8, Umbel needs 3.10 or newer\" >&2; exit 4");
+  const auto app = keep_python({"", "app:client", false});
+  EXPECT_EQ(app.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(
+      message_of(app.status()),
+      HasSubstr("acme/demo@1: its ClientApp is in Python, which this node is not ready for: " +
+                python() + ": is Python 3.8, Umbel needs 3.10 or newer"));
+}
+
+TEST_F(PythonAppTest, ANodeWithoutPythonSaysSo) {
+  fs::remove(python());
+  EXPECT_THAT(message_of(keep_python({"", "app:client", false}).status()),
+              HasSubstr("--python " + python() + ": no such interpreter"));
+}
+
+TEST_F(PythonAppTest, OnesServerAloneNeedsAProgramForTheClient) {
+  EXPECT_THAT(message_of(keep_python({"app:server", "", false}).status()),
+              HasSubstr("has no program for"));
+}
+
+TEST_F(PythonAppTest, ThatIsPinnedIsReadFromItsManifest) {
+  const fs::path app = temporary_.path() / "app";
+  write("app/umbel.toml",
+        "[app]\nname = \"demo\"\npublisher = \"acme\"\n[entry]\npython = \"app\"\n");
+  const auto pins = Pins::read({app}, python());
+  ASSERT_TRUE(pins.ok()) << pins.status();
+  const App* pinned = pins->find("acme/demo@7");
+  ASSERT_NE(pinned, nullptr);
+  EXPECT_EQ(pinned->command.back(), "app:client");
+  interpreter("exit 4");
+  EXPECT_FALSE(Pins::read({app}, python()).ok());
 }
 
 }  // namespace

@@ -114,7 +114,12 @@ class Mlp {
           (1 / kDeviation);
     }
     for (size_t layer = 1; layer <= layers_; ++layer) {
-      outputs_[layer].noalias() = weight(layer) * outputs_[layer - 1];
+      // For few outputs plain dot products are faster than Eigen's product of large matrices.
+      if (weight(layer).rows() <= 16) {
+        outputs_[layer].noalias() = weight(layer).lazyProduct(outputs_[layer - 1]);
+      } else {
+        outputs_[layer].noalias() = weight(layer) * outputs_[layer - 1];
+      }
       outputs_[layer].colwise() += bias(layer);
       if (layer != layers_) outputs_[layer] = outputs_[layer].cwiseMax(0.0f);
     }

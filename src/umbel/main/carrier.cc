@@ -1,6 +1,9 @@
 #include "umbel/main/carrier.h"
 
+#include <cstdlib>
+
 #include "umbel/runner/hub_grid.h"
+#include "umbel/runner/process_clients.h"
 #include "umbel/simulation/simulation.h"
 
 namespace umbel {
@@ -10,6 +13,31 @@ namespace {
 std::optional<Population> population_of(const RunSpec& spec) {
   if (!spec.population) return std::nullopt;
   return or_throw(Population::make(*spec.population, spec.run.nodes, spec.run.seed));
+}
+
+// Workers share the processors, each with one thread: libraries that start threads of their own
+// would be in each other's way.
+std::vector<std::pair<std::string, std::string>> one_thread_each() {
+  std::vector<std::pair<std::string, std::string>> variables;
+  for (const char* name :
+       {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"}) {
+    if (!std::getenv(name)) variables.emplace_back(name, "1");
+  }
+  return variables;
+}
+
+// Who answers: the programs that the spec names, or the app's own.
+std::unique_ptr<ClientHandler> clients_of(const RunSpec& spec, const MakeClients& own) {
+  const bool by_zygote = !spec.zygote_command.empty();
+  const auto& arguments = by_zygote ? spec.zygote_command : spec.client_command;
+  if (arguments.empty()) return own(spec, *spec.run.runtime);
+  runner::WorkerCommand command{.arguments = arguments, .environment = one_thread_each()};
+  std::unique_ptr<runner::WorkerSource> source =
+      by_zygote ? or_throw(runner::exec_zygote(std::move(command)))
+                : runner::exec_workers(std::move(command));
+  return std::make_unique<runner::ProcessClients>(
+      std::move(source), spec.run, spec.threads ? spec.threads : available_processors());
 }
 
 class SimulationCarrier final : public Carrier {
@@ -68,7 +96,7 @@ class HubCarrier final : public Carrier {
 
 MakeCarrier simulated(MakeClients clients) {
   return [clients = std::move(clients)](const RunSpec& spec, Events& events) {
-    return std::make_unique<SimulationCarrier>(clients(spec, *spec.run.runtime), spec, events);
+    return std::make_unique<SimulationCarrier>(clients_of(spec, clients), spec, events);
   };
 }
 

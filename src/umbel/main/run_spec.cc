@@ -99,6 +99,15 @@ Result<RunConfig> run_config(const Json& json) {
   return RunConfig(std::move(values), std::move(origins));
 }
 
+Result<std::vector<std::string>> command(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  if (found == json.end()) return std::vector<std::string>();
+  const bool texts = found->is_array() && !found->empty() &&
+                     std::ranges::all_of(*found, [](const Json& item) { return item.is_string(); });
+  if (!texts) return invalid_argument("\"{}\": expected a program and its arguments", key);
+  return found->get<std::vector<std::string>>();
+}
+
 Result<RunSpec> from_json(const Json& json) {
   if (!json.is_object()) return invalid_argument("expected an object");
   UMBEL_RETURN_IF_ERROR(count(json, "version", 1, 1).status());
@@ -127,6 +136,11 @@ Result<RunSpec> from_json(const Json& json) {
   }
   if (json.contains("population")) {
     UMBEL_ASSIGN_OR_RETURN(spec.population, parse_population(json["population"]));
+  }
+  UMBEL_ASSIGN_OR_RETURN(spec.client_command, command(json, "client-command"));
+  UMBEL_ASSIGN_OR_RETURN(spec.zygote_command, command(json, "zygote-command"));
+  if (!spec.client_command.empty() && !spec.zygote_command.empty()) {
+    return invalid_argument("\"client-command\" and \"zygote-command\": expected one of them");
   }
   return spec;
 }

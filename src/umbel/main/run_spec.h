@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "umbel/app/context.h"
 #include "umbel/population/population_options.h"
@@ -17,6 +18,10 @@ struct RunSpec {
   bool checkpoints = false;
   // What the clients of a simulation are like.
   std::optional<PopulationOptions> population = {};
+  // How a simulation's clients are started, where they are not the program's own: a program that is
+  // one worker, or a zygote.  At most one of the two.
+  std::vector<std::string> client_command = {};
+  std::vector<std::string> zygote_command = {};
 };
 
 // INVALID_ARGUMENT that names the file and the key for anything that is not as

@@ -43,6 +43,19 @@ TEST(RunSpecTest, ReadsEveryFieldAndIgnoresUnknownOnes) {
   EXPECT_EQ(run.run.config.record().entry(1).first, "n");
 }
 
+TEST(RunSpecTest, ReadsWhatStartsTheClients) {
+  const auto parsed = [](std::string_view more) { return parse_run_spec(spec("", more), "s"); };
+  EXPECT_TRUE(or_throw(parsed("")).client_command.empty());
+  EXPECT_EQ(or_throw(parsed(R"(, "client-command": ["/a", "--umbel-client"])")).client_command,
+            (std::vector<std::string>{"/a", "--umbel-client"}));
+  EXPECT_EQ(or_throw(parsed(R"(, "zygote-command": ["python3"])")).zygote_command,
+            std::vector<std::string>{"python3"});
+  EXPECT_THAT(error(spec("", R"(, "client-command": [])")), HasSubstr("expected a program"));
+  EXPECT_THAT(error(spec("", R"(, "zygote-command": "python3")")), HasSubstr("expected a program"));
+  EXPECT_THAT(error(spec("", R"(, "zygote-command": ["a"], "client-command": ["b"])")),
+              HasSubstr("expected one of them"));
+}
+
 TEST(RunSpecTest, ReadsAPopulation) {
   EXPECT_FALSE(or_throw(parse_run_spec(spec(""), "spec.json")).population);
   const RunSpec run = or_throw(parse_run_spec(

@@ -13,5 +13,6 @@ NB_MODULE(_core, module) {
   bind_context(module);
   bind_grid(module);
   bind_run(module);
+  bind_data(module);
   bind_strategy(module);
 }

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from umbel import _core
 from umbel._errors import InvalidArgument
 from umbel.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
@@ -66,18 +64,14 @@ def sample_nodes(grid: Grid, min_available_nodes: int, sample_size: int
                  ) -> tuple[list[int], list[int]]:
     """Draws clients, each once: those drawn, and all there are.
 
-    The draw depends on the run's seed and on how many draws this Grid saw before.
+    The draw is of the server's own generator, context.rng().
 
     Raises:
         InvalidArgument: if the federation does not have so many.
     """
     everyone = list(grid.get_node_ids())
     require_nodes("sample_nodes", len(everyone), max(min_available_nodes, sample_size))
-    context = grid._context
-    drawn_before = getattr(grid, "_samples_drawn", 0)
-    grid._samples_drawn = drawn_before + 1
-    generator = np.random.default_rng([context.seed & (2**63 - 1), drawn_before, 0x73616D70])
-    drawn = generator.choice(len(everyone), size=sample_size, replace=False)
+    drawn = grid._context.rng().choice(len(everyone), size=sample_size, replace=False)
     return [everyone[i] for i in sorted(drawn)], everyone
 
 

@@ -104,6 +104,9 @@ inline ClientApp test_client() {
   client.query([](const Message& message, Context& context) {
     return message.reply(MetricRecord{{"pid", ::getpid()}, {"client", context.node_id().value()}});
   });
+  client.train("echo", [](const Message& message, Context&) {
+    return message.reply(message.arrays(), {{"num-examples", 1}});
+  });
   client.query("patient", [](const Message& message, Context& context) {
     while (!context.wrap_up()) ::usleep(1000);
     return message.reply(MetricRecord{{"left", context.time_left()->count()}});

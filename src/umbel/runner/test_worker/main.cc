@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <string_view>
 
-#include "app_test.h"
 #include "umbel/runner/client_process.h"
+#include "umbel/runner/test_worker/app_test.h"
 
 int main(int argc, char** argv) {
   using namespace umbel;

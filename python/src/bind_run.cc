@@ -6,6 +6,7 @@
 
 #include "convert.h"
 #include "gil.h"
+#include "umbel/app/initial.h"
 #include "umbel/main/host.h"
 #include "umbel/main/local_run.h"
 #include "umbel/runner/client_process.h"
@@ -170,6 +171,16 @@ void bind_run(nb::module_& module) {
              "--umbel-run: a run from its spec to its end; the exit code.");
   module.def("serve_clients", serve_clients, nb::arg("answer"), nb::arg("channel") = -1,
              "Answers the messages of a channel until it closes; the exit code.");
+  module.def(
+      "load_arrays",
+      [](const std::string& path) {
+        const ArrayRecord arrays = [&] {
+          const nb::gil_scoped_release release;
+          return load_arrays(path);
+        }();
+        return to_python(arrays);
+      },
+      nb::arg("path"), "The arrays of a .safetensors or .npz file, mapped where that can be.");
   nb::class_<OwnRun>(module, "OwnRun", "A run in a process that is the user's own.")
       .def(nb::init<const std::string&, nb::handle, nb::handle, int, int>(), nb::arg("spec"),
            nb::arg("main"), nb::arg("answer").none(), nb::arg("control"), nb::arg("events"))

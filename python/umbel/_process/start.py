@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from umbel import _core
 from umbel._errors import FailedPrecondition
-from umbel._process import zygote
+from umbel._process import threads, zygote
 from umbel._process.client import Answers
 from umbel._process.load import LoadError, add_app_folder, load_object, report
 from umbel._process.serve import serve_client
@@ -88,14 +88,14 @@ def _run(options: argparse.Namespace) -> int:
     control, child = -1, 0
     command: list[str] = []
     if client is not None and not _in_process():
-        if other_threads():
+        if not threads.only_thread():
             command = [sys.executable, "-m", "umbel", "--umbel-client", "--client", options.client]
             command += ["--flower"] if options.flower else []
         else:
             control, child = zygote.fork_zygote(lambda channel: serve_client(channel, client))
     code = _core.host_app(options.umbel_run, Main(server), answer, control, command)
     if child:
-        _await_end(child)
+        await_end(child)
     return code
 
 
@@ -106,12 +106,7 @@ def _in_process() -> bool:
     return os.environ.get("UMBEL_DEBUG") == "1" or os.environ.get("UMBEL_WORKERS") == "in-process"
 
 
-def other_threads() -> bool:
-    """Whether this process has more threads than one: a fork would lose them, and their locks."""
-    return len(os.listdir("/proc/self/task")) > 1
-
-
-def _await_end(child: int) -> None:
+def await_end(child: int) -> None:
     """Waits for a zygote whose control socket has closed; kills it if it does not end."""
     deadline = time.monotonic() + _ZYGOTE_SECONDS
     while time.monotonic() < deadline:
@@ -156,7 +151,7 @@ def _zygote(options: argparse.Namespace) -> int:
         report(error)
         zygote.refuse(control, str(error))
         return _ARGUMENTS
-    if other_threads():
+    if not threads.only_thread():
         return zygote.run_zygote(control, lambda channel: _become_client(channel, options))
     return zygote.run_zygote(control, lambda channel: serve_client(channel, client))
 

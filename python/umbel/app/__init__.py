@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from umbel._core import Array
+from umbel._core import Array, load_arrays
 from umbel.app._context import Context, UserConfig, UserConfigValue
 from umbel.app._message import DEFAULT_TTL, Error, ErrorCode, Message, MessageType, Metadata
 from umbel.app._records import (
@@ -31,4 +31,5 @@ __all__ = [
     "RecordDict",
     "UserConfig",
     "UserConfigValue",
+    "load_arrays",
 ]

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from umbel import _core
+from umbel.app import ArrayRecord
+
+
+@dataclass
+class SimulationResult:
+    """What came of a run.
+
+    Attributes:
+        status: "completed".
+        metrics: the last value of each metric by name; what clients measured as "federated-NAME"
+            and "train-NAME".
+        history: a dict for each round, as docs/app-process.md has its events: "round", "seconds",
+            "clients", "failures", "train", "evaluate", "server", ...
+        records: what the ServerApp published by Context.publish(), by name.
+        output: the folder of the run's files; a temporary one goes with this object.
+        rounds, clients, failures: rounds that were finished; replies that counted and did not.
+        seconds: of the whole run.
+        model_sha256: of the bytes of model.safetensors; "" without one.
+        reason: why the rounds ended before the planned number, or "".
+    """
+
+    status: str
+    metrics: dict[str, Any]
+    history: list[dict[str, Any]]
+    records: dict[str, dict[str, Any]]
+    output: Path
+    rounds: int
+    clients: int
+    failures: int
+    seconds: float
+    model_sha256: str
+    reason: str
+    _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+
+    @property
+    def arrays(self) -> ArrayRecord:
+        """The final model: output/model.safetensors.
+
+        Raises:
+            umbel.NotFound: if the run made none.
+        """
+        return self.load("model.safetensors")
+
+    def load(self, name: str) -> ArrayRecord:
+        """The arrays that the ServerApp kept by Context.save(name, ...)."""
+        return _core.load_arrays(str(self.output / name))

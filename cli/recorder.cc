@@ -14,6 +14,7 @@ namespace {
 
 constexpr auto kFlushEvery = std::chrono::milliseconds(100);
 constexpr size_t kLogLinesPending = 5'000;
+constexpr uint64_t kOutputBytesMax = uint64_t{64} << 20;  // of what the app prints in a run
 constexpr size_t kMessageBytesMax = 16 << 10;
 constexpr size_t kCurveRoundsMax = 20'000;
 
@@ -116,6 +117,12 @@ void RunRecorder::take(const FinishedEvent& finished) {
 }
 
 void RunRecorder::on_output(bool is_error, std::string_view line) {
+  if (output_bytes_ > kOutputBytesMax) return;  // told already
+  output_bytes_ += line.size() + 1;
+  if (output_bytes_ > kOutputBytesMax) {
+    is_error = true;
+    line = "more than 64 MiB of output: the rest is dropped; context.log() is not";
+  }
   on_log({0, 0, "app", is_error ? "error" : "info", -1, std::string(line)});
   changed();
 }

@@ -59,6 +59,7 @@ class RunRecorder final : public AppListener {
   std::vector<RecordEvent> lens_records_;  // one of each name
   int64_t rounds_seen_ = 0, stride_ = 1;
   int64_t log_sequence_ = 0;
+  uint64_t output_bytes_ = 0;
   std::optional<Clock::time_point> flush_at_;
   Status history_status_;
 };

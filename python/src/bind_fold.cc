@@ -104,8 +104,11 @@ Folded fold_replies(const std::vector<Reply>& replies,
   return folded;
 }
 
+// As reports have it: the reason without the client's number, with which error replies begin.
 nb::tuple failure(NodeId node, const MessageError& error) {
-  return nb::make_tuple(node.value(), std::string(name_of(error.code)), error.reason);
+  const std::string number = fmt::format("client {}: ", node.value());
+  const size_t from = error.reason.starts_with(number) ? number.size() : 0;
+  return nb::make_tuple(node.value(), std::string(name_of(error.code)), error.reason.substr(from));
 }
 
 nb::dict fold(nb::handle contents, nb::handle nodes, const std::string& weight_key,

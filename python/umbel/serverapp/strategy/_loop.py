@@ -22,6 +22,8 @@ SKIPPED_IN_A_ROW_MAX = 3  # as the core has it
 FAILURES_NAMED_MAX = 3  # in the log, of each round
 TWIN_ROUNDS_MAX = 1_000_000
 
+Failure = tuple[int, str, str]  # node, kind, reason
+
 
 def run_in_python(strategy: Strategy, grid: Grid, initial_arrays: ArrayRecord, plan: Plan
                   ) -> Result:
@@ -38,7 +40,7 @@ class _Round:
         self.number = number
         self.started = time.monotonic()
         self.clients = 0
-        self.failures: list[tuple[int, str, str]] = []
+        self.failures: list[Failure] = []
         self.bytes_down = self.bytes_up = 0
         self.train, self.evaluate = MetricRecord(), MetricRecord()
         self.server, self.note = MetricRecord(), ""
@@ -106,16 +108,15 @@ class _Loop:
         return (MetricRecord() if this.note else all_metrics), evaluated
 
     def _train(self, this: _Round) -> bool:
-        asked, replies = self._ask(this, self.strategy.configure_train, self.arrays,
-                                   self.plan.train_config)
+        asked, replies, errors = self._ask(this, self.strategy.configure_train, self.arrays,
+                                           self.plan.train_config)
         if not asked:
             return False
-        failed = len(this.failures)
-        needed = max(1, _ceil_share(self.plan.quorum, asked))
+        needed = self.strategy._least = max(1, _ceil_share(self.plan.quorum, asked))
         arrays, metrics = (None, None)
-        if asked - failed >= needed:
+        if asked - len(errors) >= needed:
             arrays, metrics = self.strategy.aggregate_train(this.number, replies)
-        failed = self._take_refused(this)
+        failed = self._note_failures(this, errors)
         this.clients = asked - failed
         if metrics is not None:
             metrics = _record(metrics, "aggregate_train")
@@ -136,16 +137,17 @@ class _Loop:
         return True
 
     def _evaluate_there(self, this: _Round) -> bool:
-        asked, replies = self._ask(this, self.strategy.configure_evaluate, self.arrays,
-                                   self.plan.evaluate_config)
+        asked, replies, errors = self._ask(this, self.strategy.configure_evaluate, self.arrays,
+                                           self.plan.evaluate_config)
         if not asked:
             return False
         metrics = self.strategy.aggregate_evaluate(this.number, replies)
-        self._take_refused(this)
+        self._note_failures(this, errors)
         if metrics is None:
             return False
-        this.evaluate = _record(metrics, "aggregate_evaluate")
-        self.result.evaluate_metrics_clientapp[this.number] = this.evaluate
+        metrics = _record(metrics, "aggregate_evaluate")
+        self.result.evaluate_metrics_clientapp[this.number] = metrics
+        this.evaluate = MetricRecord({**metrics, **self.strategy._weights})
         return True
 
     def _evaluate_here(self, this: _Round) -> None:
@@ -156,25 +158,21 @@ class _Loop:
             self.result.evaluate_metrics_serverapp[this.number] = this.server
 
     def _ask(self, this: _Round, configure: Any, arrays: ArrayRecord, config: Any
-             ) -> tuple[int, list[Message]]:
+             ) -> tuple[int, list[Message], list[Failure]]:
         self.strategy._refused, self.strategy._weights = [], {}
         configured: Iterable[Message] = configure(this.number, arrays, config, self.grid)
         messages = [_in_round(message, this.number) for message in configured]
         if not messages:
-            return 0, []
+            return 0, [], []
         this.bytes_down += _core.weigh(messages)[0]
         replies = list(self.grid.send_and_receive(messages, timeout=self.plan.timeout))
-        up, failures = _core.weigh(replies)
+        up, errors = _core.weigh(replies)
         this.bytes_up += up
-        self._note(this, failures)
-        return len(messages), replies
+        return len(messages), replies, errors
 
-    def _take_refused(self, this: _Round) -> int:
-        """Failures of this phase, with the replies that the strategy did not count."""
-        self._note(this, self.strategy._refused)
-        return len(this.failures)
-
-    def _note(self, this: _Round, failures: list[tuple[int, str, str]]) -> None:
+    def _note_failures(self, this: _Round, errors: list[Failure]) -> int:
+        """How many failed in this phase, with those whose replies the strategy did not count."""
+        failures = sorted(errors + self.strategy._refused)
         for node, kind, reason in failures[:FAILURES_NAMED_MAX]:
             self.context.log(f"round {this.number}: client {node} failed ({kind}): {reason}",
                              level="warn")
@@ -182,6 +180,7 @@ class _Loop:
             self.context.log(f"round {this.number}: {len(failures) - FAILURES_NAMED_MAX} more "
                              "clients failed", level="warn")
         this.failures += failures
+        return len(failures)
 
     def _close(self, this: _Round) -> MetricRecord:
         report = this.report()

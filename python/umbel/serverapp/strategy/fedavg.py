@@ -57,6 +57,7 @@ class FedAvg(Strategy):
         self.evaluate_metrics_aggr_fn = evaluate_metrics_aggr_fn
         self.current_arrays: ArrayRecord | None = None
         self._refused = []
+        self._counted = 0
 
     def summary(self) -> None:
         """Logs the settings, at level INFO of the logger "umbel"."""
@@ -169,7 +170,8 @@ class FedAvg(Strategy):
                       [reply.metadata.src_node_id for reply in good])
         self._refused += folded["failures"]
         self._weights = {self.weighted_by_key: folded["metrics"].get(self.weighted_by_key, 0)}
-        if not folded["counted"]:
+        self._counted = len(folded["counted"])
+        if not self._counted:
             return None, None
         function = self.train_metrics_aggr_fn if train else self.evaluate_metrics_aggr_fn
         if function is not None:
@@ -189,7 +191,7 @@ class FedAvg(Strategy):
                         ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """The weighted means of arrays and metrics, folded in the core."""
         mean, metrics = self._fold(replies, train=True)
-        if mean is None:
+        if mean is None or self._counted < self._least:
             return None, metrics
         return self._step(mean), metrics
 

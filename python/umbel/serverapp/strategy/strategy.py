@@ -68,6 +68,8 @@ class Strategy(ABC):
     # kind, reason), and the sum of the others' weights under its metric's name.
     _refused: list[tuple[int, str, str]] = []
     _weights: dict[str, float] = {}
+    # So many replies must count, or the round leaves the model as it was.
+    _least: int = 1
 
     @abstractmethod
     def configure_train(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord,

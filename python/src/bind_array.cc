@@ -262,10 +262,10 @@ void bind_array(nb::module_& module) {
                    "None, ndarray: object = None, torch_tensor: object = None) -> None"))
       .def_static(
           "from_numpy_ndarray", [](nb::object a) { return array_from(a, "Array"); },
-          nb::arg("ndarray"), "Array(ndarray).")
+          nb::arg("ndarray").none(), "Array(ndarray).")
       .def_static(
           "from_torch_tensor", [](nb::object a) { return array_from(a, "Array"); },
-          nb::arg("tensor"), "Array(tensor).")
+          nb::arg("tensor").none(), "Array(tensor).")
       .def_prop_ro(
           "dtype", [](const Array& a) { return std::string(name_of(a.dtype())); },
           "NumPy's name of the elements' type: ``\"float32\"``.")

@@ -74,9 +74,9 @@ void bind_context(nb::module_& module) {
       .def("stop_requested", [](const ContextRef& ref) { return ref.get().stop_requested(); })
       .def("wrap_up", [](const ContextRef& ref) { return ref.get().wrap_up(); })
       .def("time_left", time_left, nb::sig("def time_left(self) -> float | None"))
-      .def("log", log, nb::arg("message"), nb::arg("level"))
-      .def("publish", publish, nb::arg("name"), nb::arg("metrics"))
-      .def("save", save, nb::arg("name"), nb::arg("arrays"));
+      .def("log", log, nb::arg("message").none(), nb::arg("level"))
+      .def("publish", publish, nb::arg("name"), nb::arg("metrics").none())
+      .def("save", save, nb::arg("name"), nb::arg("arrays").none());
 }
 
 }  // namespace umbel::python

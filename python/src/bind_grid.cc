@@ -155,14 +155,16 @@ void bind_grid(nb::module_& module) {
             return ref.get().attribute(NodeId(client), name);
           },
           nb::arg("client"), nb::arg("name"))
-      .def("push", push, nb::arg("messages"),
+      .def("push", push, nb::arg("messages").none(),
            nb::sig("def push(self, messages: object) -> list[str]"))
-      .def("pull", pull, nb::arg("ids"), nb::arg("timeout").none(),
+      .def("pull", pull, nb::arg("ids").none(), nb::arg("timeout").none(),
            nb::sig("def pull(self, ids: object, timeout: float | None) -> list[typing.Any]"))
-      .def("send_and_receive", send_and_receive, nb::arg("messages"), nb::arg("timeout").none(),
+      .def("send_and_receive", send_and_receive, nb::arg("messages").none(),
+           nb::arg("timeout").none(),
            nb::sig("def send_and_receive(self, messages: object, timeout: float | None) -> "
                    "list[typing.Any]"))
-      .def("forget", forget, nb::arg("ids"), nb::sig("def forget(self, ids: object) -> None"));
+      .def("forget", forget, nb::arg("ids").none(),
+           nb::sig("def forget(self, ids: object) -> None"));
 }
 
 }  // namespace umbel::python

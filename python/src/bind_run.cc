@@ -142,12 +142,14 @@ class OwnRun {
     const nb::gil_scoped_release release;
     run_ = std::make_unique<LocalRun>(std::move(parsed), carrier, events_);
   }
-  ~OwnRun() {
+  ~OwnRun() { close(); }
+  void close() {
     const nb::gil_scoped_release release;
     run_.reset();
   }
   int run() {
     const nb::gil_scoped_release release;
+    if (!run_) throw Error(failed_precondition("the run is closed"));
     const int code = run_->run(server_);
     // A client's code that does not return keeps what it uses; the user's program goes on.
     if (!run_->shut_down()) (void)run_.release();
@@ -185,6 +187,7 @@ void bind_run(nb::module_& module) {
       .def(nb::init<const std::string&, nb::handle, nb::handle, int, int>(), nb::arg("spec"),
            nb::arg("main"), nb::arg("answer").none(), nb::arg("control"), nb::arg("events"))
       .def("run", &OwnRun::run, "Runs it on the calling thread; the exit code.")
+      .def("close", &OwnRun::close, "Ends what it has: threads, workers; after run().")
       .def("request_stop", &OwnRun::request_stop, "Asks it to stop; any thread.");
 }
 

@@ -182,16 +182,24 @@ nb::object to_python(const RoundReport& report) {
 
 void bind_records(nb::module_& module) {
   // A value as a record holds it: numbers of NumPy become Python's.
-  module.def("metric_value", [](const std::string& name, nb::handle value) {
-    return to_python(metric_from(name, value));
-  });
-  module.def("setting_value", [](const std::string& name, nb::handle value) {
-    return to_python(setting_from(name, value));
-  });
-  module.def("array_value", [](const std::string& name, nb::handle value) -> nb::object {
-    if (nb::isinstance<Array>(value)) return nb::borrow(value);
-    return to_python(array_from(value, name));
-  });
+  module.def(
+      "metric_value",
+      [](const std::string& name, nb::handle value) { return to_python(metric_from(name, value)); },
+      nb::arg("name"), nb::arg("value").none());
+  module.def(
+      "setting_value",
+      [](const std::string& name, nb::handle value) {
+        return to_python(setting_from(name, value));
+      },
+      nb::arg("name"), nb::arg("value").none());
+  module.def(
+      "array_value",
+      [](const std::string& name, nb::handle value) -> nb::object {
+        if (nb::isinstance<Array>(value)) return nb::borrow(value);
+        return to_python(array_from(value, name));
+      },
+      nb::arg("name"), nb::arg("value").none(),
+      nb::sig("def array_value(name: str, value: object) -> Array"));
 }
 
 }  // namespace umbel::python

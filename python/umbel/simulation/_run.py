@@ -187,7 +187,8 @@ def _carry_out(
             run.run()
         return interrupts.seen
     finally:
-        run = None  # closes the zygote's control socket
+        if run is not None:
+            run.close()  # the zygote's control socket too
         if child:
             await_end(child)
 

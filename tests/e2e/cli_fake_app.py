@@ -80,6 +80,10 @@ if behaviour == "chatty":
     for i in range(2000):
         print("x" * 1000 + str(i))
     sys.stdout.flush()
+if behaviour == "flood":
+    for i in range(80):
+        sys.stdout.write(("x" * 1023 + "\n") * 1024)
+    sys.stdout.flush()
 if behaviour == "spec":
     print(open(spec_path).read(), flush=True)
 

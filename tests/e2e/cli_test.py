@@ -511,6 +511,17 @@ class Reports(Base):
         self.assertIn("missing", self.json("report", 1, "-o", missing, code=1)["error"])
 
 
+class Flood(Base):
+    def test_what_an_app_prints_is_kept_up_to_a_limit_and_a_line_says_so(self):
+        self.run_fake("flood", "--no-report")
+        lines = self.json("log", 1, "--side", "app", "--limit", 3)["lines"]
+        self.assertEqual(lines[0]["message"], "x" * 1023)
+        self.assertEqual(lines[-1]["message"],
+                         "more than 64 MiB of output: the rest is dropped; context.log() is not")
+        self.assertEqual(lines[-1]["level"], "error")
+        self.assertLess(os.path.getsize(os.path.join(self.home, "history.db")), 200 << 20)
+
+
 class FullDisk(Base):
     def test_the_result_is_still_printed_and_history_stays_whole(self):
         self.run_fake("good", "--no-report")

@@ -18,6 +18,8 @@ namespace umbel::runner {
 namespace {
 
 constexpr size_t kHeaderBytes = 5;
+constexpr size_t kReadBytes =
+    4 << 10;  // a small frame is one read; the rest of others goes to its place
 
 struct Header {
   std::array<char, kHeaderBytes> bytes{};
@@ -92,7 +94,19 @@ struct Channel::Lock {
   absl::Mutex mutex;
 };
 
-Channel::Channel(Descriptor socket) : socket_(std::move(socket)), lock_(std::make_unique<Lock>()) {}
+// What one read brought: whole frames are taken out of it, and the rest of one is read to its end.
+struct Channel::Input {
+  std::string bytes;      // read and not taken yet
+  size_t taken = 0;       // of them
+  Descriptor descriptor;  // came with one of them: a read never goes past a byte that has another
+
+  std::string_view left() const { return std::string_view(bytes).substr(taken); }
+};
+
+Channel::Channel(Descriptor socket)
+    : socket_(std::move(socket)),
+      lock_(std::make_unique<Lock>()),
+      input_(std::make_unique<Input>()) {}
 Channel::Channel(Channel&&) noexcept = default;
 Channel& Channel::operator=(Channel&&) noexcept = default;
 Channel::~Channel() = default;
@@ -132,32 +146,60 @@ Status Channel::send(std::string_view bytes, const SharedBlob* blob) {
   return send_all(socket_.get(), parts, blob ? blob->descriptor() : -1);
 }
 
-Result<Channel::Frame> Channel::receive(size_t bytes_max) {
-  Frame frame;
-  Header header;
-  for (size_t got = 0; got != kHeaderBytes;) {
+// Reads what is there, at least a byte.
+Status Channel::read_more() {
+  Input& input = *input_;
+  input.bytes.erase(0, std::exchange(input.taken, 0));
+  const size_t before = input.bytes.size();
+  std::array<char, kReadBytes> chunk;
+  for (;;) {
     Control control{};
-    iovec rest{header.bytes.data() + got, kHeaderBytes - got};
-    msghdr message{.msg_iov = &rest,
+    iovec part{chunk.data(), chunk.size()};
+    msghdr message{.msg_iov = &part,
                    .msg_iovlen = 1,
                    .msg_control = control.bytes,
                    .msg_controllen = sizeof control.bytes};
-    const ssize_t bytes = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
-    if (bytes < 0 && errno == EINTR) continue;
-    if (bytes <= 0 && got == 0) return gone();
-    if (bytes <= 0) return absl::OutOfRangeError("the channel ended in the middle of a frame");
-    if (Descriptor descriptor = descriptor_of(message)) frame.blob = std::move(descriptor);
-    got += static_cast<size_t>(bytes);
+    const ssize_t got = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0 && before == 0) return gone();
+    if (got <= 0) return absl::OutOfRangeError("the channel ended in the middle of a frame");
+    if (Descriptor descriptor = descriptor_of(message)) {
+      if (input.descriptor) return invalid_argument("a descriptor that no frame has");
+      input.descriptor = std::move(descriptor);
+    }
+    input.bytes.append(chunk.data(), static_cast<size_t>(got));
+    return absl::OkStatus();
   }
+}
+
+Result<Channel::Frame> Channel::receive(size_t bytes_max) {
+  Input& input = *input_;
+  while (input.left().size() < kHeaderBytes) UMBEL_RETURN_IF_ERROR(read_more());
+  Header header;
+  std::memcpy(header.bytes.data(), input.left().data(), kHeaderBytes);
   if (header.length() > bytes_max) {
     return invalid_argument("a frame of {} bytes, the limit is {}", header.length(), bytes_max);
   }
-  if ((header.bytes[4] == 1) != static_cast<bool>(frame.blob)) {
-    return invalid_argument("a frame {} a descriptor, its header says otherwise",
-                            frame.blob ? "with" : "without");
+  if (header.bytes[4] == 1 && !input.descriptor) {
+    return invalid_argument("a frame without a descriptor, its header says otherwise");
   }
-  frame.bytes.resize(header.length());
-  for (size_t got = 0; got != frame.bytes.size();) {
+  Frame frame;
+  if (header.bytes[4] == 1) frame.blob = std::move(input.descriptor);
+  input.taken += kHeaderBytes;
+  const std::string_view there = input.left().substr(0, header.length());
+  frame.bytes.reserve(header.length());
+  frame.bytes = there;
+  input.taken += there.size();
+  if (input.taken == input.bytes.size()) {
+    input.bytes.clear();
+    input.taken = 0;
+    if (input.descriptor) {
+      return invalid_argument("a frame with a descriptor, its header says otherwise");
+    }
+  }
+  size_t got = frame.bytes.size();
+  if (got != header.length()) frame.bytes.resize(header.length());
+  while (got != frame.bytes.size()) {
     const ssize_t bytes =
         ::recv(socket_.get(), frame.bytes.data() + got, frame.bytes.size() - got, 0);
     if (bytes < 0 && errno == EINTR) continue;
@@ -168,6 +210,7 @@ Result<Channel::Frame> Channel::receive(size_t bytes_max) {
 }
 
 bool Channel::wait(int other) {
+  if (!input_->left().empty()) return true;
   std::array<pollfd, 2> waits = {pollfd{socket_.get(), POLLIN, 0}, pollfd{other, POLLIN, 0}};
   while (::poll(waits.data(), waits.size(), -1) < 0 && errno == EINTR) {
   }

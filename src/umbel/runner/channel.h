@@ -40,15 +40,20 @@ class Channel {
   Result<Frame> receive(size_t bytes_max);
   // Another descriptor of this end.
   Result<Descriptor> duplicate() const { return socket_.duplicate(); }
-  // Waits until receive() would find something, or `other` can be read.  True for the former.
+  // Waits until receive() would find something, or `other` can be read.  True for the former.  From
+  // where receive() is called.
   bool wait(int other);
   // Makes the calls of both ends return, now and later.  Any thread.
   void shut_down();
 
  private:
   struct Lock;
+  struct Input;
+  Status read_more();
+
   Descriptor socket_;
   std::unique_ptr<Lock> lock_;  // one sender at a time
+  std::unique_ptr<Input> input_;
 };
 
 // The descriptor of an app's channel, in its environment.

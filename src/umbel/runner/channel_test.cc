@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -148,6 +150,56 @@ TEST_F(RawTest, AHeaderThatArrivesByteByByteIsUnderstood) {
 TEST_F(RawTest, APromisedDescriptorThatDoesNotComeIsRefused) {
   write(std::string_view("\x01\x00\x00\x00\x01x", 6));
   EXPECT_THAT(message_of(channel->receive(100).status()), HasSubstr("without a descriptor"));
+}
+
+TEST_F(RawTest, ADescriptorThatNoHeaderTellsOfIsRefused) {
+  Channel other(std::move(raw));
+  const SharedBlob blob = blob_of("some");
+  or_throw(other.send("abc", &blob));
+  EXPECT_TRUE(or_throw(channel->receive(100)).blob);
+  // The same with the header's word taken back.
+  std::array<char, 8> bytes{3, 0, 0, 0, 0, 'a', 'b', 'c'};
+  iovec part{bytes.data(), bytes.size()};
+  union {
+    cmsghdr aligned;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control{};
+  msghdr message{.msg_iov = &part,
+                 .msg_iovlen = 1,
+                 .msg_control = control.bytes,
+                 .msg_controllen = sizeof control.bytes};
+  cmsghdr* rights = CMSG_FIRSTHDR(&message);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(sizeof(int));
+  const int descriptor = blob.descriptor();
+  std::memcpy(CMSG_DATA(rights), &descriptor, sizeof descriptor);
+  const Descriptor socket = or_throw(other.duplicate());
+  EXPECT_EQ(::sendmsg(socket.get(), &message, 0), 8);
+  EXPECT_THAT(message_of(channel->receive(100).status()), HasSubstr("with a descriptor"));
+}
+
+TEST(ChannelTest, FramesThatComeTogetherKeepTheirBlobs) {
+  Pair pair;
+  const SharedBlob one = blob_of("one"), three = blob_of("three");
+  const std::string large(10'000, 'y');
+  for (int i = 0; i != 8; ++i) {
+    or_throw(pair.here.send("a"));
+    or_throw(pair.here.send("b", &one));
+    or_throw(pair.here.send(large, &three));
+    or_throw(pair.here.send("d"));
+  }
+  const Descriptor never = or_throw(pair.here.duplicate());
+  for (int i = 0; i != 8; ++i) {
+    for (const auto& [bytes, size] :
+         std::vector<std::pair<std::string, uint64_t>>{{"a", 0}, {"b", 3}, {large, 5}, {"d", 0}}) {
+      EXPECT_TRUE(pair.there.wait(never.get()));
+      Channel::Frame frame = or_throw(pair.there.receive(kMax));
+      EXPECT_EQ(frame.bytes, bytes);
+      ASSERT_EQ(static_cast<bool>(frame.blob), size != 0);
+      if (size != 0) EXPECT_TRUE(SharedBlob::adopt(std::move(frame.blob), size).ok());
+    }
+  }
 }
 
 TEST(ChannelTest, TheEnvironmentSaysWhichDescriptorIsTheChannel) {

@@ -37,7 +37,7 @@ ChildCommand run_command(const AppRuntime& runtime, const bundle::PythonEntry& e
 void add_clients(const AppRuntime& runtime, const bundle::PythonEntry& entry, Json& spec) {
   if (entry.empty() || (!entry.server.empty() && !entry.client.empty())) return;
   if (entry.client.empty()) {
-    spec["client-command"] = {runtime.program.string()};
+    spec["client-command"] = {runtime.program.string(), "--umbel-client"};
   } else {
     spec["zygote-command"] =
         of_python(runtime, entry, bundle::PythonSides::kClient, {"--umbel-zygote"});

@@ -49,7 +49,7 @@ TEST(AppCommand, AMixedAppsSpecSaysWhoAnswers) {
               ElementsAre("--umbel-run", "/spec.json", "--server", "a:s"));
   Json spec = Json::object();
   add_clients(kRuntime, server, spec);
-  EXPECT_EQ(spec.dump(), R"({"client-command":["/app/build/quickstart"]})");
+  EXPECT_EQ(spec.dump(), R"({"client-command":["/app/build/quickstart","--umbel-client"]})");
 
   const ChildCommand command = run_command(kRuntime, client, "/spec.json");
   EXPECT_THAT(command.arguments, ElementsAre("/app/build/quickstart", "--umbel-run", "/spec.json"));

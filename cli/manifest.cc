@@ -90,11 +90,14 @@ Status read_config(Table& table, std::string_view file, const TomlEntry& config,
                             config.children.size(), kSettingsMax);
   }
   for (const TomlEntry& entry : config.children) {
-    const bool plain = !entry.key.empty() && entry.key.size() <= kNameLengthMax &&
-                       std::all_of(entry.key.begin(), entry.key.end(), [](char c) {
-                         return is_alnum(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
-                       });
-    if (!plain) return table.wrong(entry, "a key has letters, digits, - and _, at most 64");
+    const bool plain =
+        !entry.key.empty() && entry.key.size() <= kNameLengthMax &&
+        std::all_of(entry.key.begin(), entry.key.end(), [](char c) {
+          return is_alnum(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.';
+        });
+    if (!plain)
+      return table.wrong(entry,
+                         "a key has letters, digits, -, _ and . (then in quotes), at most 64");
     if (!entry.value) {
       return table.wrong(entry, "expected one value, or a list of one kind; got " + entry.kind);
     }

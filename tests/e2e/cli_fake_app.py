@@ -82,7 +82,7 @@ if behaviour == "chatty":
     sys.stdout.flush()
 if behaviour == "flood":
     for i in range(80):
-        sys.stdout.write(("x" * 1023 + "\n") * 1024)
+        sys.stdout.write(("x" * 16383 + "\n") * 64)
     sys.stdout.flush()
 if behaviour == "spec":
     print(open(spec_path).read(), flush=True)

@@ -515,7 +515,7 @@ class Flood(Base):
     def test_what_an_app_prints_is_kept_up_to_a_limit_and_a_line_says_so(self):
         self.run_fake("flood", "--no-report")
         lines = self.json("log", 1, "--side", "app", "--limit", 3)["lines"]
-        self.assertEqual(lines[0]["message"], "x" * 1023)
+        self.assertEqual(lines[0]["message"], "x" * 16383)
         self.assertEqual(lines[-1]["message"],
                          "more than 64 MiB of output: the rest is dropped; context.log() is not")
         self.assertEqual(lines[-1]["level"], "error")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from umbel._errors import Aborted, InvalidArgument
-from umbel.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from umbel.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from umbel.serverapp import Grid
 from umbel.serverapp.strategy import Strategy
 
@@ -19,7 +19,7 @@ from .flwr.server.server_config import ServerAppComponents, ServerConfig
 from .flwr.server.strategy import FedAvg
 
 
-def run(grid: Grid, context: Context, components: ServerAppComponents) -> None:
+def run(grid: Grid, components: ServerAppComponents) -> None:
     """The rounds of a strategy of flwr.server.strategy's kind."""
     if components.server is not None:
         raise InvalidArgument("ServerAppComponents: a server of one's own cannot be used here: "
@@ -27,10 +27,8 @@ def run(grid: Grid, context: Context, components: ServerAppComponents) -> None:
     strategy = components.strategy if components.strategy is not None else FedAvg()
     config = components.config or ServerConfig()
     adapter = _Adapter(strategy, components.client_manager or SimpleClientManager(), grid)
-    result = adapter.start(grid, adapter.initial(), num_rounds=config.num_rounds,
-                           timeout=config.round_timeout, evaluate_fn=adapter.evaluate)
-    context.log(f"{type(strategy).__name__}: {len(result.history)} entries of history, "
-                f"{len(result.arrays)} arrays in the model")
+    adapter.start(grid, adapter.initial(), num_rounds=config.num_rounds,
+                  timeout=config.round_timeout, evaluate_fn=adapter.evaluate)
 
 
 class _Adapter(Strategy):

@@ -42,5 +42,5 @@ def main_of(server: Any, config: Any, strategy: Any, client_manager: Any,
         if not isinstance(components, ServerAppComponents):
             raise WrongType(f"server_fn returned {type(components).__name__}, expected "
                             "ServerAppComponents")
-        run(grid, context, components)
+        run(grid, components)
     return main

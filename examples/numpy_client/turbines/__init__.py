@@ -1,0 +1,1 @@
+"""Wind farms learn together when a gearbox is about to fail."""

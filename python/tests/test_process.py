@@ -1,0 +1,201 @@
+"""An app's process: what it says where an app cannot be loaded, fails, prints or stops to debug."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+APP = """
+from umbel.app import Message, RecordDict
+from umbel.clientapp import ClientApp
+from umbel.serverapp import ServerApp
+
+client = ClientApp()
+server = ServerApp()
+number = 7
+
+@client.query()
+def query(message, context):
+    raise ValueError("no data here")
+
+@client.query("stop")
+def stop(message, context):
+    breakpoint()
+
+@client.query("say")
+def say(message, context):
+    print("client says", context.node_id)
+    return Message(RecordDict(), reply_to=message)
+
+@server.main()
+def main(grid, context):
+    kind = context.run_config["kind"]
+    print("server says", kind)
+    for reply in grid.send_and_receive([Message(RecordDict(), n, kind) for n in range(5)]):
+        print("content" if reply.has_content() else reply.error.reason)
+    if context.run_config["crash"]:
+        {}["nokey"]
+"""
+
+
+class Ran:
+    def __init__(self, process: subprocess.CompletedProcess[str], events: str) -> None:
+        self.code = process.returncode
+        self.out = process.stdout
+        self.err = process.stderr
+        self.events = [json.loads(line) for line in events.splitlines()]
+
+    @property
+    def finished(self) -> dict[str, Any]:
+        (event,) = [event for event in self.events if event["event"] == "finished"]
+        return event
+
+    def logged(self, side: str) -> list[str]:
+        return [e["message"] for e in self.events if e["event"] == "log" and e["side"] == side]
+
+
+def start(
+    folder: pathlib.Path,
+    kind: str = "query",
+    *,
+    server: str = "app:server",
+    client: str = "app:client",
+    crash: bool = False,
+    arguments: list[str] | None = None,
+    **environment: str,
+) -> Ran:
+    spec = folder / "spec.json"
+    settings = [("kind", kind), ("crash", crash)]
+    spec.write_text(
+        json.dumps(
+            {
+                "version": 1, "run-id": 1, "seed": 1, "nodes": 5, "threads": 2,
+                "output": str(folder),
+                "app": {"name": "a", "version": "0.1.0", "publisher": "p", "path": str(folder)},
+                "run-config": [{"key": k, "value": v, "origin": "t"} for k, v in settings],
+            }
+        )
+    )  # fmt: skip
+    command = [sys.executable, "-m", "umbel"]
+    command += arguments or ["--umbel-run", str(spec), "--server", server, "--client", client]
+    with open(folder / "events", "w+") as events:
+        process = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=60,
+            pass_fds=[events.fileno()], stdin=subprocess.DEVNULL, check=False,
+            env={**os.environ, "UMBEL_EVENTS_FD": str(events.fileno()), **environment},
+        )  # fmt: skip
+        events.seek(0)
+        return Ran(process, events.read())
+
+
+@pytest.fixture
+def app(tmp_path: pathlib.Path) -> pathlib.Path:
+    (tmp_path / "app.py").write_text(APP)
+    return tmp_path
+
+
+def test_a_client_s_failure_is_one_line_and_its_traceback_is_in_the_log(app: pathlib.Path) -> None:
+    ran = start(app)
+    assert ran.code == 0
+    for node in range(5):
+        assert f"client {node}: ValueError: no data here (app.py:12 in query)\n" in ran.out
+    tracebacks = ran.logged("client")
+    assert 3 <= len(tracebacks) <= 6  # of the same line each process logs three
+    assert 'File "' in tracebacks[0] and "_process" not in tracebacks[0]
+    assert tracebacks[0].endswith("ValueError: no data here")
+
+
+def test_the_server_s_failure_is_the_run_s_and_its_traceback_is_in_the_log(
+    app: pathlib.Path,
+) -> None:
+    ran = start(app, "query.say", crash=True)
+    assert ran.code == 1 and ran.finished["status"] == "failed"
+    assert ran.finished["error"] == "KeyError: 'nokey' (app.py:30 in main)"
+    assert ran.logged("server")[0].startswith("Traceback")
+    assert "Traceback" not in ran.err
+
+
+def test_prints_are_the_run_s_log_line_by_line(app: pathlib.Path) -> None:
+    ran = start(app, "query.say")
+    assert sorted(line for line in ran.out.splitlines() if "client" in line) == [
+        f"client says {node}" for node in range(5)
+    ]
+    assert ran.out.startswith("server says query.say\n")
+
+
+def test_breakpoint_says_how_to_get_a_terminal(app: pathlib.Path) -> None:
+    assert "umbel run --debug" in start(app, "query.stop").out
+
+
+def test_debugging_serves_clients_in_the_process_itself(app: pathlib.Path) -> None:
+    ran = start(app, "query.stop", UMBEL_DEBUG="1", PYTHONBREAKPOINT="os.getpid")
+    assert ran.out.count("returned None") == 5  # the hook was called, and went on
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("\nimport no_such_package_\n", "cannot import app: ModuleNotFoundError: No module named "
+         "'no_such_package_' (app.py:2): pip install no_such_package_ in the environment of "),
+        ("import no_such_.sklearn", "(app.py:1): pip install no_such_ in"),
+        ("def f(:", "cannot import app: SyntaxError: "),
+        ("x = 1\nx.y", "cannot import app: AttributeError: 'int' object has no attribute 'y' "
+         "(app.py:2)"),
+        ("import sys; sys.exit(0)", "cannot import app: SystemExit: 0 (app.py:1)"),
+        ("", "app (app.py) has no 'server'; a ServerApp is expected there"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_imported_is_one_line(
+    tmp_path: pathlib.Path, text: str, words: str
+) -> None:
+    (tmp_path / "app.py").write_text(text)
+    ran = start(tmp_path)
+    assert ran.code == 4 and ran.finished["exit-code"] == 4
+    assert words in ran.finished["error"] and "\n" not in ran.finished["error"]
+    assert ran.err.rstrip().splitlines()[-1] == ran.finished["error"]
+    assert "_process" not in ran.err  # the traceback begins in the app
+
+
+def test_wrong_objects_are_named(app: pathlib.Path) -> None:
+    for server, words in [
+        ("app:number", "app:number (app.py) is of type int, expected a ServerApp; there is server"),
+        ("app:sever", "has no 'sever'"),
+        ("nowhere:server", f"there is no module 'nowhere' in {app}"),
+        ("app", "expected MODULE:OBJECT"),
+    ]:
+        assert words in start(app, server=server).finished["error"]
+    assert "there is client" in start(app, client="app:server").finished["error"]
+
+
+def test_modules_of_a_src_layout_are_found(tmp_path: pathlib.Path) -> None:
+    package = tmp_path / "src" / "mine"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "app.py").write_text(APP)
+    ran = start(tmp_path, "query.say", server="mine.app:server", client="mine.app:client")
+    assert ran.code == 0, ran.err
+
+
+def test_an_app_whose_import_starts_a_thread_has_workers_of_their_own_import(
+    app: pathlib.Path,
+) -> None:
+    threads = "import threading, time\nthreading.Thread(target=time.sleep, args=(2,)).start()\n"
+    (app / "app.py").write_text(threads + APP)
+    ran = start(app, "query.say")
+    assert ran.code == 0, ran.err
+    assert ran.out.count("client says") == 5
+
+
+def test_wrong_arguments_are_exit_code_4(app: pathlib.Path) -> None:
+    for arguments in (["--umbel-run", "spec.json"], ["--umbel-client"], ["--wrong"]):
+        assert start(app, arguments=arguments).code == 4
+    for mode in ("--umbel-client", "--umbel-zygote"):
+        ran = start(app, arguments=[mode, "--client", "app:client"])
+        assert ran.code == 4 and "starts this" in ran.err
+    assert start(app, arguments=["--help"]).code == 0

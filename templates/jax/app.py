@@ -52,10 +52,10 @@ def train(message: Message, context: Context) -> Message:
     orders = [context.rng().permutation(len(y)) for _ in range(config["local-epochs"])]
     whole = len(y) // batch * batch
     batches = np.concatenate([order[:whole] for order in orders]).reshape(-1, batch)
-    weights, loss = mlp.fit(weights_of(message.content["arrays"]), x[batches], y[batches],
-                            config["learning-rate"])
+    weights = weights_of(message.content["arrays"])
+    trained, loss = mlp.fit(weights, x[batches], y[batches], config["learning-rate"])
     metrics = MetricRecord({"num-examples": len(y), "loss": float(loss)})
-    arrays = ArrayRecord(weights)
+    arrays = ArrayRecord({name: trained[name] for name in weights})  # JAX sorts its dicts
     return Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=message)
 
 

@@ -82,6 +82,28 @@ TEST_F(Doctor, HasNothingToSayOfAnyTemplate) {
   }
 }
 
+TEST_F(Doctor, EveryTemplateIsDescribedInALine) {
+  for (const std::string& name : template_names()) EXPECT_NE(notes_on(name).line, "") << name;
+}
+
+TEST_F(Doctor, ReadsSettingsInPythonToo) {
+  lay("D081");
+  write(
+      "app/app.py",
+      "def serve(grid, context):\n"
+      "    config = context.run_config  # config[\"no\"]\n"
+      "    config[\"rounds\"], context.run_config['learning-rate'], config[\"clients-per-round\"]\n"
+      "    context.run_config[\"mis-spelt\"]\n"
+      "    config.get(\"optional\", 3), other[\"thing\"]\n"
+      "    config[\"optional\"]\n"
+      "client = server = None\n");
+  const auto all = findings();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].rule, "D046");
+  EXPECT_EQ(all[0].where, "app.py:4");
+  EXPECT_EQ(all[0].fact, "mis-spelt");
+}
+
 TEST_F(Doctor, HasNothingWrongToSayOfAnyExample) {
   size_t examples = 0;
   for (const auto& entry : fs::directory_iterator(kFixtures / "../../examples")) {

@@ -168,7 +168,7 @@ class Manifests(Base):
                   'key; did you mean "nodes"?'),
                  (MANIFEST.replace('"fake"', '"Fake App"'), "umbel.toml:2: [app] name"),
                  (MANIFEST.replace("rounds = 3", "rounds ="), "umbel.toml:8: "),
-                 (MANIFEST.replace('cmake = "."', 'python = "a"'), "umbel.toml:6: [entry] python"),
+                 (MANIFEST.replace('cmake = "."', 'python = "a.b:c"'), "umbel.toml:6: [entry] python"),
                  ("a" + ".a" * 300000 + "=1", "nested too deeply"),
                  ("#" * (1 << 21), "limit"))
         for text, message in cases:

@@ -285,7 +285,7 @@ void bind_array(nb::module_& module) {
           "Raises umbel.WrongType for bfloat16, which NumPy has not, unless ml_dtypes is imported.")
       .def("__array__", as_array, nb::arg("dtype") = nb::none(), nb::arg("copy") = nb::none(),
            nb::sig("def __array__(self, dtype: object = None, copy: bool | None = None) -> "
-                   "numpy.typing.NDArray[typing.Any]"))
+                   "typing.Any"))
       .def("__dlpack__", dlpack_capsule, nb::kw_only(), nb::arg("stream") = nb::none(),
            nb::arg("max_version") = nb::none(), nb::arg("dl_device") = nb::none(),
            nb::arg("copy") = nb::none(),

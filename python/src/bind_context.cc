@@ -62,10 +62,16 @@ Context& context_of(nb::handle context) {
 
 void bind_context(nb::module_& module) {
   nb::class_<ContextRef>(module, "Context", "The core's side of umbel.app.Context.")
-      .def("run_config",
-           [](const ContextRef& ref) { return to_python(ref.get().run_config().record()); })
-      .def("node_config", [](const ContextRef& ref) { return to_python(ref.get().node_config()); })
-      .def("state", [](const ContextRef& ref) { return to_python(ref.get().state()); })
+      .def(
+          "run_config",
+          [](const ContextRef& ref) { return to_python(ref.get().run_config().record()); },
+          nb::sig("def run_config(self) -> typing.Any"))
+      .def(
+          "node_config", [](const ContextRef& ref) { return to_python(ref.get().node_config()); },
+          nb::sig("def node_config(self) -> typing.Any"))
+      .def(
+          "state", [](const ContextRef& ref) { return to_python(ref.get().state()); },
+          nb::sig("def state(self) -> typing.Any"))
       .def("partition_id", [](const ContextRef& ref) { return ref.get().partition_id(); })
       .def("num_partitions", [](const ContextRef& ref) { return ref.get().num_partitions(); })
       .def("run_seed", [](const ContextRef& ref) { return ref.get().run_seed(); })

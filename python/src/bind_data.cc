@@ -217,16 +217,31 @@ void bind_data(nb::module_& module) {
   nb::class_<data::Partition>(module, "Partition", "Which examples each client holds.")
       .def_prop_ro("clients", &data::Partition::clients)
       .def_prop_ro("disjoint", &data::Partition::disjoint)
-      .def("examples", examples, nb::arg("client"));
+      .def("examples", examples, nb::arg("client"),
+           nb::sig("def examples(self, client: int) -> Array"));
   module.def("partition", partition, nb::arg("labels"), nb::arg("natural_ids").none(),
-             nb::arg("axis").none(), nb::arg("options"));
-  module.def("fashion_mnist", fashion_mnist, nb::arg("test"));
-  module.def("open_dataset", open, nb::arg("path"), nb::arg("options"));
-  module.def("blobs", blobs, nb::arg("options"));
-  module.def("linear_classes", linear_classes, nb::arg("options"));
-  module.def("linear_regression", linear_regression, nb::arg("options"));
-  module.def("pattern_images", pattern_images, nb::arg("options"));
-  module.def("markov_text", markov_text, nb::arg("options"));
+             nb::arg("axis").none(), nb::arg("options"),
+             nb::sig("def partition(labels: Array, natural_ids: Array | None, axis: Array | None, "
+                     "options: dict[str, typing.Any]) -> Partition"));
+  module.def("fashion_mnist", fashion_mnist, nb::arg("test"),
+             nb::sig("def fashion_mnist(test: bool) -> dict[str, typing.Any]"));
+  module.def(
+      "open_dataset", open, nb::arg("path"), nb::arg("options"),
+      nb::sig(
+          "def open_dataset(path: str, options: dict[str, typing.Any]) -> dict[str, typing.Any]"));
+  module.def("blobs", blobs, nb::arg("options"),
+             nb::sig("def blobs(options: dict[str, typing.Any]) -> dict[str, typing.Any]"));
+  module.def(
+      "linear_classes", linear_classes, nb::arg("options"),
+      nb::sig("def linear_classes(options: dict[str, typing.Any]) -> dict[str, typing.Any]"));
+  module.def(
+      "linear_regression", linear_regression, nb::arg("options"),
+      nb::sig("def linear_regression(options: dict[str, typing.Any]) -> dict[str, typing.Any]"));
+  module.def(
+      "pattern_images", pattern_images, nb::arg("options"),
+      nb::sig("def pattern_images(options: dict[str, typing.Any]) -> dict[str, typing.Any]"));
+  module.def("markov_text", markov_text, nb::arg("options"),
+             nb::sig("def markov_text(options: dict[str, typing.Any]) -> dict[str, typing.Any]"));
 }
 
 }  // namespace umbel::python

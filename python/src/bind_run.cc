@@ -182,7 +182,8 @@ void bind_run(nb::module_& module) {
         }();
         return to_python(arrays);
       },
-      nb::arg("path"), "The arrays of a .safetensors or .npz file, mapped where that can be.");
+      nb::arg("path"), nb::sig("def load_arrays(path: str) -> typing.Any"),
+      "The arrays of a .safetensors or .npz file, mapped where that can be.");
   nb::class_<OwnRun>(module, "OwnRun", "A run in a process that is the user's own.")
       .def(nb::init<const std::string&, nb::handle, nb::handle, int, int>(), nb::arg("spec"),
            nb::arg("main"), nb::arg("answer").none(), nb::arg("control"), nb::arg("events"))

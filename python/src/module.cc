@@ -5,7 +5,7 @@ namespace nb = nanobind;
 NB_MODULE(_core, module) {
   using namespace umbel::python;
   module.doc() = "The native core.  Use umbel's modules; this one's names may change.";
-  module.attr("__version__") = UMBEL_VERSION;
+  module.attr("version") = UMBEL_VERSION;
   nb::set_leak_warnings(false);  // objects that live as long as the process are no leaks
   bind_errors(module);
   bind_array(module);

@@ -185,13 +185,15 @@ void bind_records(nb::module_& module) {
   module.def(
       "metric_value",
       [](const std::string& name, nb::handle value) { return to_python(metric_from(name, value)); },
-      nb::arg("name"), nb::arg("value").none());
+      nb::arg("name"), nb::arg("value").none(),
+      nb::sig("def metric_value(name: str, value: object) -> typing.Any"));
   module.def(
       "setting_value",
       [](const std::string& name, nb::handle value) {
         return to_python(setting_from(name, value));
       },
-      nb::arg("name"), nb::arg("value").none());
+      nb::arg("name"), nb::arg("value").none(),
+      nb::sig("def setting_value(name: str, value: object) -> typing.Any"));
   module.def(
       "array_value",
       [](const std::string& name, nb::handle value) -> nb::object {

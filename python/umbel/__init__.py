@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from umbel._core import __version__
+from umbel._core import version as __version__
 from umbel._errors import (
     Aborted,
     AlreadyExists,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex, TypeVar, Union, overload
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union, overload
 
 from umbel import _core
 from umbel._core import Array
-from umbel._errors import InvalidArgument, NotFound, WrongType
+from umbel._errors import NotFound, WrongType
 
 if TYPE_CHECKING:
     import numpy.typing
@@ -31,7 +31,7 @@ class _Record(dict[str, V]):
 
     __slots__ = ()
 
-    _value: ClassVar[Callable[[str, Any], Any]]
+    _value: ClassVar[Any]  # the value under a name as the record holds it, or an error
 
     def __setitem__(self, name: str, value: Any) -> None:
         if type(name) is not str:
@@ -78,7 +78,7 @@ class _Record(dict[str, V]):
 
     def copy(self) -> Any:
         """A record of its own with the same values."""
-        made = type(self)()
+        made: Any = type(self)()
         dict.update(made, self)
         return made
 
@@ -89,7 +89,7 @@ class _Record(dict[str, V]):
         return f"{type(self).__name__}({dict.__repr__(self)})"
 
 
-def _drain(given: dict[str, Any], keep_input: bool) -> Iterable[tuple[str, Any]]:
+def _drain(given: Any, keep_input: bool) -> Iterable[tuple[str, Any]]:
     """The items of a dict; without keep_input each is taken out as it is used."""
     for name in list(given):
         yield name, given[name] if keep_input else given.pop(name)
@@ -130,7 +130,7 @@ class ArrayRecord(_Record[Array]):
             if not keep_input and isinstance(values, list):
                 values.clear()
         elif isinstance(values, Mapping):
-            for name, array in _drain(values, keep_input):  # type: ignore[arg-type]
+            for name, array in _drain(values, keep_input):
                 self[name] = array
         else:
             raise WrongType(
@@ -201,7 +201,7 @@ class MetricRecord(_Record[MetricRecordValues]):
     def __init__(
         self, metric_dict: Mapping[str, MetricRecordValues] | None = None, keep_input: bool = True
     ) -> None:
-        for name, value in _drain(metric_dict or {}, keep_input):  # type: ignore[arg-type]
+        for name, value in _drain(metric_dict or {}, keep_input):
             self[name] = value
 
     def count_bytes(self) -> int:
@@ -222,7 +222,7 @@ class ConfigRecord(_Record[ConfigRecordValues]):
     def __init__(
         self, config_dict: Mapping[str, ConfigRecordValues] | None = None, keep_input: bool = True
     ) -> None:
-        for name, value in _drain(config_dict or {}, keep_input):  # type: ignore[arg-type]
+        for name, value in _drain(config_dict or {}, keep_input):
             self[name] = value
 
     def count_bytes(self) -> int:

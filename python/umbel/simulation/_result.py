@@ -51,4 +51,5 @@ class SimulationResult:
 
     def load(self, name: str) -> ArrayRecord:
         """The arrays that the ServerApp kept by Context.save(name, ...)."""
-        return _core.load_arrays(str(self.output / name))
+        arrays: ArrayRecord = _core.load_arrays(str(self.output / name))
+        return arrays

@@ -86,6 +86,7 @@ class _Adapter(Strategy):
             metrics))
         self._weights = {"num-examples": sum(result.num_examples for _, result in results)}
         parameters, metrics = self.strategy.aggregate_fit(server_round, results, failures)
+        self._refused += getattr(self.strategy, "_refused", [])
         return (None if parameters is None else parameters.record()), _numbers(metrics)
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]
@@ -107,6 +108,8 @@ class _Adapter(Strategy):
     def _configure(self, server_round: int, arrays: ArrayRecord, message_type: str, configure: Any
                    ) -> list[Message]:
         self._begin_phase(server_round, message_type == "train")
+        if hasattr(self.strategy, "_refused"):
+            self.strategy._refused = []
         asked = configure(server_round, Parameters.of_record(arrays), self.manager)
         contents: dict[int, RecordDict] = {}  # one for each instruction, which clients may share
         messages = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -27,8 +26,6 @@ from .aggregate import weighted_loss_avg
 from .strategy import Failures, Strategy
 
 EvaluateFn = Callable[[int, NDArrays, "dict[str, Scalar]"], "tuple[float, dict[str, Scalar]] | None"]
-
-logger = logging.getLogger("flwr")
 
 
 class FedAvg(Strategy):
@@ -74,6 +71,7 @@ class FedAvg(Strategy):
         self.inplace = inplace
         self._ours = self._make_ours()
         self._asked: ArrayRecord | None = None  # the model of the round that is under way
+        self._refused: list[tuple[int, str, str]] = []  # node, kind, reason
 
     def _make_ours(self) -> ours.FedAvg:
         """umbel's strategy that computes the next model."""
@@ -127,22 +125,25 @@ class FedAvg(Strategy):
                                 "metrics": MetricRecord({"num-examples": result.num_examples})})
                     for _, result in results]
         self._ours.current_arrays = self._asked
-        mean = self._combine(contents)
+        mean, counted = self._combine(contents, [client.node_id for client, _ in results])
         metrics: dict[str, Scalar] = {}
-        if self.fit_metrics_aggregation_fn:
+        if self.fit_metrics_aggregation_fn and counted:
             metrics = self.fit_metrics_aggregation_fn(
-                [(result.num_examples, result.metrics) for _, result in results])
+                [(results[i][1].num_examples, results[i][1].metrics) for i in counted])
         return (None if mean is None else Parameters.of_record(mean)), metrics
 
-    def _combine(self, contents: list[RecordDict]) -> ArrayRecord | None:
-        """The next model of replies; those that no mean can take are told of, and left out."""
+    def _combine(self, contents: list[RecordDict], nodes: list[int]
+                 ) -> tuple[ArrayRecord | None, list[int]]:
+        """The next model of contents, and the places of those that count.
+
+        Why the others do not is put into ``_refused``, for the round's report.
+        """
         layout: Any = self._asked or next(iter(contents[0].array_records.values()))
-        folded = fold(contents, "num-examples", layout)
-        for node, _, reason in folded["failures"]:
-            logger.warning("result %d is left out: %s", node, reason)
+        folded = fold(contents, "num-examples", layout, nodes)
+        self._refused = folded["failures"]
         if not folded["counted"]:
-            return None
-        return self._ours._step(folded["arrays"])
+            return None, []
+        return self._ours._step(folded["arrays"]), folded["counted"]
 
     def aggregate_evaluate(self, server_round: int, results: list[tuple[ClientProxy, EvaluateRes]],
                            failures: Failures) -> tuple[float | None, dict[str, Scalar]]:

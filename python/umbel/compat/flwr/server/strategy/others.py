@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from umbel import _core
 from umbel.app import ArrayRecord, RecordDict
 from umbel.serverapp import strategy as ours
 
@@ -101,9 +102,17 @@ class FedProx(FedAvg):
 class _OfAll(FedAvg):
     """The next model from all replies at once."""
 
-    def _combine(self, contents: list[RecordDict]) -> ArrayRecord | None:
+    def _combine(self, contents: list[RecordDict], nodes: list[int]
+                 ) -> tuple[ArrayRecord | None, list[int]]:
         assert isinstance(self._ours, (ours.FedMedian, ours.FedTrimmedAvg, ours.MultiKrum))
-        return self._ours._model(self._ours._chosen(contents))
+        faults = _core.check_replies(contents, "num-examples", self._asked)
+        self._refused = [(node, "bad-reply", fault)
+                         for node, fault in zip(nodes, faults) if fault is not None]
+        counted = [place for place, fault in enumerate(faults) if fault is None]
+        if not counted:
+            return None, []
+        chosen = self._ours._chosen([contents[place] for place in counted])
+        return self._ours._model(chosen), counted
 
 
 class FedMedian(_OfAll):
@@ -142,10 +151,14 @@ class FaultTolerantFedAvg(FedAvg):
     """FedAvg, for rounds in which at least a share of those asked have replied."""
 
     def __init__(self, *, min_completion_rate_fit: float = 0.5,
-                 min_completion_rate_evaluate: float = 0.5, **fedavg: Any) -> None:
+                 min_completion_rate_evaluate: float = 0.5, min_fit_clients: int = 1,
+                 min_evaluate_clients: int = 1, min_available_clients: int = 1, **fedavg: Any
+                 ) -> None:
         self.completion_rate_fit = min_completion_rate_fit
         self.completion_rate_evaluate = min_completion_rate_evaluate
-        super().__init__(**fedavg)
+        super().__init__(min_fit_clients=min_fit_clients,
+                         min_evaluate_clients=min_evaluate_clients,
+                         min_available_clients=min_available_clients, **fedavg)
 
     def aggregate_fit(self, server_round: int, results: list[Any], failures: Failures) -> Any:
         if not _enough(results, failures, self.completion_rate_fit):

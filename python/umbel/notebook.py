@@ -7,17 +7,19 @@ notebook.  `Progress` is what it uses; `plot` draws a finished run's curves.
 from __future__ import annotations
 
 import html
+import io
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any, TextIO
 
 _SERIES_MAX = 4  # curves in the live picture; a run may have any number of metrics
 _ROWS = 5  # rounds in the live table
 _COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
-# The same name may be measured on the server, and by clients before and after training.
-_SIDES = (("server", ""), ("evaluate", "clients' "), ("train", "training "))
+# The same name may be measured on the server, and by clients as they evaluate and as they train.
+_SIDES = (("server", ""), ("evaluate", "federated-"), ("train", "train-"))
 
 
 def in_notebook() -> bool:
@@ -47,11 +49,13 @@ class Progress:
         self._now = ""
         self._part = 0.0
         self._end: dict[str, Any] | None = None
+        if self._notebook:  # here, in the cell that asks for it; later events come on other threads
+            self._shown = import_module("IPython.display").display(self, display_id=True)
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         kind = event.get("event")
         if kind == "rounds":
-            self._planned = len(self.rounds) + int(event.get("rounds", 0))
+            self._planned = self._done() + int(event.get("rounds", 0))
         elif kind == "progress":
             done, total = int(event.get("done", 0)), int(event.get("total", 0))
             self._now = f"{event.get('phase', '')}: {done:,} of {total:,} clients"
@@ -69,20 +73,20 @@ class Progress:
             text = self._finished() if self._end else _line(self.rounds[-1], self._planned)
             print(text, file=self._file, flush=True)
 
+    def _done(self) -> int:
+        """Rounds in which clients were asked; number 0 is what the server measured before."""
+        return sum(report.get("round", 0) != 0 for report in self.rounds)
+
     def _draw(self, at_once: bool) -> None:
         now = time.monotonic()
         if not at_once and now - self._drawn_at < self._between:
             return
         self._drawn_at = now
-        if self._shown is None:
-            display = import_module("IPython.display").display
-            self._shown = display(self, display_id=True)
-        else:
-            self._shown.update(self)
+        self._shown.update(self)
 
     def _finished(self) -> str:
         end = self._end or {}
-        said = f"{end.get('status', '')} after {len(self.rounds)} rounds"
+        said = f"{end.get('status', '')} after {self._done()} rounds"
         why = end.get("error") or end.get("reason")
         metrics = _numbers(end.get("metrics", {}))
         return said + (f": {why}" if why else "") + (f"; {metrics}" if metrics else "")
@@ -93,12 +97,13 @@ class Progress:
         return _line(self.rounds[-1], self._planned) if self.rounds else self._now or "starting"
 
     def _repr_html_(self) -> str:
-        whole = max(self._planned, len(self.rounds), 1)
+        rounds = self._done()
+        whole = max(self._planned, rounds, 1)
         ended = 'style="accent-color: #888"' if self._end else ""
-        said = self._finished() if self._end else f"round {len(self.rounds) + 1} of {whole}"
+        said = self._finished() if self._end else f"round {min(rounds + 1, whole)} of {whole}"
         if self._now and not self._end:
             said += f", {self._now}"
-        done = whole if self._end else min(len(self.rounds) + self._part, whole)
+        done = whole if self._end else min(rounds + self._part, whole)
         bar = f'<progress max="{whole}" value="{done:.3f}" {ended}></progress> {html.escape(said)}'
         return f"<div>{bar}{_table(self.rounds)}{_picture(curves(self.rounds))}</div>"
 
@@ -106,8 +111,8 @@ class Progress:
 def curves(rounds: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, float]]]:
     """Every metric over the rounds: (round, value) by name, what the server measured first.
 
-    `rounds` are "round" events.  A metric that clients measured too is named "clients' loss" or
-    "training loss"; lists of numbers and values that are not finite are left out.
+    `rounds` are "round" events.  What clients measured is named "federated-loss" or
+    "train-loss"; lists of numbers and values that are not finite are left out.
     """
     found: dict[str, list[tuple[int, float]]] = {}
     rounds = list(rounds)
@@ -130,8 +135,7 @@ def plot(rounds: Iterable[Mapping[str, Any]], names: Sequence[str] | None = None
     found = curves(rounds)
     wanted = {name: found[name] for name in (found if names is None else names)}
     try:
-        figure = import_module("matplotlib.figure").Figure(
-            figsize=(4 * max(len(wanted), 1), 3), layout="constrained")
+        figure = _figure_type()(figsize=(4 * max(len(wanted), 1), 3), layout="constrained")
     except ModuleNotFoundError:
         return _Picture(wanted)
     for place, (name, points) in enumerate(wanted.items(), start=1):
@@ -141,6 +145,19 @@ def plot(rounds: Iterable[Mapping[str, Any]], names: Sequence[str] | None = None
         axes.set_title(name)
         axes.grid(alpha=0.3)
     return figure
+
+
+@cache
+def _figure_type() -> Any:
+    """matplotlib's Figure, shown by a notebook whether or not pyplot was imported."""
+
+    class Figure(import_module("matplotlib.figure").Figure):  # type: ignore[misc]
+        def _repr_png_(self) -> bytes:
+            png = io.BytesIO()
+            self.savefig(png, format="png")
+            return png.getvalue()
+
+    return Figure
 
 
 class _Picture:
@@ -167,8 +184,8 @@ def _numbers(metrics: Mapping[str, Any]) -> str:
 
 
 def _line(report: Mapping[str, Any], planned: int) -> str:
-    measured = "; ".join(filter(None, (
-        (prefix + _numbers(report.get(side) or {})) if report.get(side) else ""
+    measured = ", ".join(filter(None, (
+        _numbers({prefix + name: value for name, value in (report.get(side) or {}).items()})
         for side, prefix in _SIDES)))
     failed = report.get("failures", 0)
     clients = f"{report.get('clients', 0):,} clients" + (f", {failed:,} failed" if failed else "")

@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -154,7 +155,7 @@ def end_session(process):
 
 
 class Memory:
-    """The greatest memory of a session's processes (Pss: shared pages count once), looked at ten times a second."""
+    """The greatest memory of a session's processes (Pss: shared pages count once), looked at fifty times a second."""
 
     def __init__(self, leader):
         self.most, self.leader = 0, leader
@@ -170,7 +171,7 @@ class Memory:
         self.thread.join()
 
     def _watch(self):
-        while not self.done.wait(0.1):
+        while not self.done.wait(0.02):
             self.most = max(self.most, sum(pss(each) for each in session(self.leader)))
 
 
@@ -193,7 +194,7 @@ class Sides:
         self.found = {}
         self._add("umbel, C++", lambda: Side("umbel, C++", [self._program("bench_side_by_side")],
                                              settings=[{"threads": n} for n in processors]))
-        self._add("umbel, Python", lambda: self._umbel([{"workers": n} for n in [*processors, 4][:3]]))
+        self._add("umbel, Python", lambda: self._umbel([{"workers": n} for n in processors + [4] * (not self.smoke)]))
         asked = [1] if self.smoke else [2, 1, 0.5]  # of Ray's processors, for each client
         for engine, script in (("run_simulation", "simulate.py"), ("start_simulation", "legacy.py")):
             self._add(f"flwr {engine}", lambda e=engine, s=script: Side(
@@ -230,14 +231,14 @@ class Sides:
         return [self.found[name] for name in names if name in self.found]
 
     def sweep(self, row, side, task):
-        """Chooses a side's best setting for this work, and notes all; seconds of a round with it."""
+        """Chooses a side's best setting for this work, and notes all; what it said with that setting."""
         seen = []
         for side.best in side.settings:
-            seen.append((side.measure(task)["seconds"], side.best))
-        seconds, side.best = min(seen, key=lambda one: one[0])
+            seen.append((side.measure(task), side.best))
+        result, side.best = min(seen, key=lambda one: one[0]["seconds"])
         self.bench.note(f"{row}: {side.name}: " + "; ".join(
-            f"{said(setting)}: {seconds * 1e3:.3g} ms a round" for seconds, setting in seen))
-        return seconds
+            f"{said(setting)}: {one['seconds'] * 1e3:.3g} ms a round" for one, setting in seen))
+        return result
 
     def in_turn(self, pairs, ours, peers, task, rounds):
         """Results of all sides by name, a list with one entry for each pair."""
@@ -296,6 +297,7 @@ class Work:
         self.native = native
         self.task = {**task, "data": sides.data, "rate": 0.01, "torch": not native}
         self.rounds = {}  # of sides that are too slow for the task's
+        self.swept = {}
         if sides.smoke:
             self.task.update(pool=40, cohort=8, rounds=1, warm_up=1)
         elif row == "S0":
@@ -306,8 +308,10 @@ class Work:
         ours = {"C++": ("umbel, C++",), "Python": ("umbel, Python",)} if self.native else {
             "PyTorch": ("umbel, Python",)}
         peers = dict(PEERS) if self.native else {"flwr": PEERS["flwr"], "pfl": ("pfl torch",)}
-        if self.row in ("S0", "S4") or (self.sides.smoke and self.row != "S1"):
-            peers["flwr"] = ("flwr start_simulation",)  # S0: see older_engine()
+        if self.row in ("S0", "S4"):
+            peers["flwr"] = ("flwr start_simulation",)  # S0: see newer_engine()
+        if self.sides.smoke and self.row != "S1":  # Ray and PyTorch take their seconds to start
+            peers = {"pfl, PyTorch": ("pfl torch",)} if self.row == "S3" else {"pfl, NumPy": ("pfl numpy",)}
         return ours, peers
 
     def run(self):
@@ -317,14 +321,13 @@ class Work:
             return
         if self.row == "S0" and not self.sides.smoke:
             self.newer_engine()
-        chosen = {}
-        for name, members in {**ours, **peers}.items():
-            if members:
-                chosen[name] = self.best_of(members)
-        self.draw_cohorts(chosen)
-        pairs = 1 if self.sides.smoke else 7
-        results = self.sides.in_turn(pairs, [chosen[n] for n in ours if n in chosen],
-                                     [chosen[n] for n in peers if n in chosen], self.task, self.rounds)
+        chosen = {name: self.best_of(members) for name, members in {**ours, **peers}.items() if members}
+        if self.sides.smoke:
+            results = self.swept
+        else:
+            self.draw_cohorts(chosen)
+            results = self.sides.in_turn(7, [chosen[n] for n in ours if n in chosen],
+                                         [chosen[n] for n in peers if n in chosen], self.task, self.rounds)
         self.hold_to_accuracy(results)
         for our_name in ours:
             for peer_name in peers:
@@ -334,10 +337,10 @@ class Work:
     def best_of(self, members):
         """The fastest of a peer's ways, each with its best setting."""
         few = max(1, self.task["rounds"] // 5)
-        times = {member.name: self.sides.sweep(
-            self.row, member, {**self.task, "rounds": min(few, self.rounds.get(member.name, few))})
-                 for member in members}
-        return min(members, key=lambda member: times[member.name])
+        for member in members:
+            self.swept[member.name] = [self.sides.sweep(
+                self.row, member, {**self.task, "rounds": min(few, self.rounds.get(member.name, few))})]
+        return min(members, key=lambda member: self.swept[member.name][0]["seconds"])
 
     def newer_engine(self):
         """flwr's run_simulation looks at each client for each message: too slow for a large pool."""
@@ -396,42 +399,41 @@ class Floors:
 
 def population(sides):
     """S5: a round's time and the memory of all processes, by the number of clients there are."""
-    bench, smoke = sides.bench, sides.smoke
     sizes = {"umbel, C++": (10**4, 10**6, 10**8), "umbel, Python": (10**4, 10**6, 10**8),
              "pfl numpy": (10**4, 10**6, 10**8), "flwr start_simulation": (10**4, 10**5, 10**6),
              "flwr run_simulation": (10**3, 10**4)}
     for side in sides.pick(*sizes):
         side.best = side.settings[min(1, len(side.settings) - 1)]
-        slow = side.name.startswith("flwr")
-        task = {"work": "softmax", "data": sides.data, "rate": 0.01, "cohort": 8 if smoke else 1000,
-                "rounds": 1 if slow or smoke else 5, "warm_up": 1, "seed": 1}
-        if side.name == "flwr run_simulation":
-            task["warm_up"] = 0  # a round of it takes long enough
-            if smoke:
-                continue
-        few, *more = sizes[side.name][:2] if smoke else sizes[side.name]
-        repeat = 1 if smoke or slow else 3
+        flwr = side.name in FLWR_SIDES
+        if sides.smoke and flwr:
+            continue
+        task = {"work": "softmax", "data": sides.data, "rate": 0.01, "cohort": 8 if sides.smoke else 1000,
+                "rounds": 1 if flwr or sides.smoke else 5, "warm_up": int(side.name != "flwr run_simulation"), "seed": 1}
+        repeat = 1 if sides.smoke or flwr else 5
+        few = sizes[side.name][0]
         times = {}
-        for clients in (few, *more):
-            runs = [side.measure({**task, "pool": clients}, memory=True) for _ in range(repeat)]
-            times[clients] = statistics.median(one["seconds"] for one in runs)
-            memory = max(one["mebibytes"] for one in runs)
-            row = {"id": "S5", "case": f"{side.name}: {clients:,} clients, softmax regression, "
-                   f"{task['cohort']:,} a round", "ours": times[clients] * 1e3, "unit": "ms a round",
-                   "mebibytes": memory, "runs": repeat}
+        for clients in sizes[side.name][:2] if sides.smoke else sizes[side.name]:
+            case = f"{side.name}: {clients:,} clients, softmax regression, {task['cohort']:,} a round"
+            times[clients] = [side.measure({**task, "pool": clients})["seconds"] for _ in range(repeat)]
+            row = {"id": "S5", "case": case, "ours": statistics.median(times[clients]) * 1e3, "unit": "ms a round",
+                   "runs": repeat}
             if clients != few:
-                row.update({"peer": f"{few:,} clients", "peer-value": times[few] * 1e3,
-                            **spread([times[few] / times[clients]])})
-            bench.emit(row)
-            bench.emit({"id": "S5", "case": f"{side.name}: {clients:,} clients: memory of all processes",
-                        "ours": memory, "unit": "MiB", "runs": repeat})
+                row.update({"peer": f"{few:,} clients", "peer-value": statistics.median(times[few]) * 1e3,
+                            **spread([a / b for a, b in zip(times[few], times[clients])])})
+            sides.bench.emit(row)
+            memory = side.measure({**task, "pool": clients}, memory=True)["mebibytes"]
+            sides.bench.emit({"id": "S5", "case": f"{case}: memory of all processes", "ours": memory, "unit": "MiB",
+                              "runs": 1})
 
 
-def works(sides, wanted):
+def kinds(sides, wanted):
+    """Rows to measure: (id, whether with NumPy and C++ or else with PyTorch); few in a smoke test."""
     for row, (_, _, native, with_torch) in WORKS.items():
-        if row in wanted:
-            for kind in [True] * native + [False] * (with_torch and not (sides.smoke and row != "S3")):
-                Work(sides, row, kind).run()
+        if row in wanted and not (sides.smoke and row == "S4"):
+            if native:
+                yield row, True
+            if with_torch and not (sides.smoke and native):
+                yield row, False
 
 
 # --- A1, F1, F2 --------------------------------------------------------------------------------
@@ -499,11 +501,11 @@ def first_line(sides):
     task = {"work": "softmax", "data": sides.data, "rate": 0.01, "pool": 10, "cohort": 10, "rounds": 2,
             "warm_up": 1, "seed": 1}
     names = ("umbel, C++", "umbel, Python", "flwr run_simulation", "flwr start_simulation", "pfl numpy", "pfl torch")
-    found = sides.pick(*names)
+    found = sides.pick(*(name for name in names if not sides.smoke or name not in FLWR_SIDES))
     for side in found:
         side.best = side.settings[-1 if not side.name.startswith("flwr") else min(1, len(side.settings) - 1)]
     compare(sides, "F1", "first line with an accuracy, 10 clients, a script", found,
-            lambda side: side.first_accuracy(task), 2 if sides.smoke else 7)
+            lambda side: side.first_accuracy(task), 1 if sides.smoke else 7)
 
 
 def compare(sides, row, case, found, measure, repeats):
@@ -537,7 +539,7 @@ class Command:
 
 def starts(sides):
     """F2: the command lines' --help, and what importing the packages costs beyond NumPy."""
-    repeats = 3 if sides.smoke else 11
+    repeats = 1 if sides.smoke else 11
     binaries = sides.bench.bin
     commands = [Command("umbel --help", [binaries / "umbel", "--help"])]
     flwr = sides.pick("flwr run_simulation")
@@ -546,6 +548,13 @@ def starts(sides):
         commands.append(Command("flwr --help", [folder / "flwr", "--help"]))
     compare(sides, "F2", "the command line's start", [c for c in commands if os.access(c.command[0], os.X_OK)],
             Command.seconds, repeats)
+    hubs = [Server("umbel-superlink, TLS", [binaries / "umbel-superlink", "--address", "127.0.0.1", "--state", "hub"],
+                   ["--port", "{port}"])]
+    if flwr:
+        hubs.append(Server("flower-superlink, no TLS", [folder / "flower-superlink", "--insecure"],
+                           ["--fleet-api-address", "127.0.0.1:{port}"]))
+    compare(sides, "F2", "a hub that takes connections", [c for c in hubs if os.access(c.command[0], os.X_OK)],
+            Server.seconds, repeats)
     ours, pfl = sides.pick("umbel, Python"), sides.pick("pfl numpy")
     imports = []
     for side, what in ((ours, "umbel, umbel.app, umbel.clientapp, umbel.serverapp"),
@@ -553,6 +562,41 @@ def starts(sides):
         for one in side[:1]:
             imports.append(Import(what.split(".")[0].split(",")[0], one, f"import numpy, {what}"))
     compare(sides, "F2", "import, beyond NumPy's", imports, Import.seconds, repeats)
+
+
+class Server(Command):
+    """A hub that is started to see when it takes connections."""
+
+    def __init__(self, name, command, port_option):
+        super().__init__(name, command)
+        self.port_option = port_option
+
+    def seconds(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        with tempfile.TemporaryDirectory(prefix="umbel-bench-", ignore_cleanup_errors=True) as folder:
+            environment = {**os.environ, "HOME": folder, "UMBEL_HOME": folder, "FLWR_HOME": folder,
+                           "FLWR_TELEMETRY_ENABLED": "0"}
+            began = time.perf_counter()
+            with subprocess.Popen([*self.command, *(part.format(port=port) for part in self.port_option)],
+                                  env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, start_new_session=True) as process:
+                try:
+                    self._wait(process, port)
+                    return time.perf_counter() - began
+                finally:
+                    end_session(process)
+
+    def _wait(self, process, port):
+        for _ in range(60_000):
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port)).close()
+                return
+            if process.poll() is not None:
+                break
+            time.sleep(0.001)
+        raise Failed(f"F2: {self.name} takes no connections")
 
 
 class Import(Command):
@@ -574,7 +618,8 @@ def measure(bench, wanted):
         bench.skip(str(reason))
         return
     with sides.folder:
-        works(sides, wanted)
+        for row, kind in kinds(sides, wanted):
+            bench.attempt(row, Work(sides, row, kind).run)
         for row, run in (("S5", population), ("A1", aggregation), ("F1", first_line), ("F2", starts)):
             if row in wanted:
-                run(sides)
+                bench.attempt(row, lambda run=run: run(sides))

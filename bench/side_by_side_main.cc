@@ -133,8 +133,12 @@ void run(const Task& task) {
   std::vector<Clock::time_point> ends = {Clock::now()};
   const RoundsResult result = run_rounds(
       simulation, Context(run), fed_avg({.clients_train = task.cohort}), initial(task),
-      {.rounds = task.warm_up + task.rounds, .evaluate = [&](uint64_t, const ArrayRecord&) {
+      {.rounds = task.warm_up + task.rounds, .evaluate = [&](uint64_t, const ArrayRecord& arrays) {
          ends.push_back(Clock::now());
+         if (task.announce) {
+           fmt::print("ACCURACY {}\n", accuracy(task, arrays));
+           std::fflush(stdout);
+         }
          return MetricRecord();
        }});
   const double seconds = std::chrono::duration<double>(ends.back() - ends[task.warm_up]).count();

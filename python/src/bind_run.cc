@@ -156,6 +156,7 @@ class OwnRun {
     return code;
   }
   void request_stop() {
+    const nb::gil_scoped_release release;
     if (run_) run_->request_stop();
   }
 

@@ -71,7 +71,7 @@ void raise(const char* name, const char* message) {
 
 }  // namespace
 
-Status status_of(const nb::python_error& error) {
+Status status_of(const nb::python_error& error) try {
   const nb::object errors = nb::module_::import_("umbel._errors");
   const std::string text = nb::str(error.value()).c_str();
   for (const absl::StatusCode code : kCodes) {
@@ -81,6 +81,8 @@ Status status_of(const nb::python_error& error) {
   if (error.matches(nb::object(errors.attr("Error")))) return absl::UnknownError(text);
   const nb::object kind = error.type().attr("__name__");
   return absl::UnknownError(fmt::format("{}: {}", nb::cast<std::string>(kind), text));
+} catch (const nb::python_error&) {
+  return absl::CancelledError("interrupted");  // Python code ran here, and Ctrl-C with it
 }
 
 void bind_errors(nb::module_&) {

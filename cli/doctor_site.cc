@@ -14,7 +14,7 @@ const std::map<std::string, std::vector<std::string>>& known_keys() {
   static const std::map<std::string, std::vector<std::string>> known = {
       {"superlink", {"address", "trust", "insecure-no-tls"}},
       {"node",
-       {"name", "state", "apps-max", "apps", "build-from-source", "drain-seconds", "idle-seconds",
+       {"name", "state", "apps-max", "apps", "build-from-source", "python", "drain-seconds", "idle-seconds",
         "lock-memory", "exit-on-refusal"}},
       {"policy",
        {"trust-publishers", "allow-any-app", "client-logs", "reply-bytes-max", "replies-per-hour",

@@ -315,6 +315,34 @@ class Deployed(Case):
         self.assertTrue(any("ValueError: the scans of this client" in text for text in logs))
         self.assertTrue(any("client 2 is at work" in text for text in logs))
 
+    def test_what_a_node_cannot_import_is_in_its_log_and_leaves_it_as_its_owner_says(self):
+        open_one = self.f.add_node("node-6", "--client-logs", "errors")
+        open_one.wait_online()
+        app = self.app()
+        (app / "far.py").write_text("import no_such_framework\n")
+        manifest = (app / "umbel.toml").read_text()
+        (app / "umbel.toml").write_text(manifest.replace(
+            ENTRIES["python"], 'python-server = "app:server"\npython-client = "far:client"'))
+        run = self.f.run(app, "rounds=1", "--nodes", str(NODES + 1), code=1)
+        self.assertEqual(run["status"], "failed")
+        why = "cannot import far: ModuleNotFoundError: No module named 'no_such_framework' (far.py:1)"
+        for node in self.f.nodes:
+            self.assertIn(why, node.program.said(), node.name)
+        self.assertIn("the app's process exited with 4", run["error"])
+        self.assertNotIn(why, run["error"])
+        for node in self.f.nodes[:NODES]:
+            node.program.kill()
+        wait_for("one node alone", lambda: [n for n in self.f.umbel("supernode", "ls", self.f.link)["nodes"]
+                                            if n["status"] == "online"] == [open_one.at_hub()])
+        run = self.f.run(app, "rounds=1", "--nodes", "1", code=1)
+        self.assertIn(f"the app's process exited with 4: {why}", run["error"])
+
+    def test_a_server_that_cannot_be_imported_ends_the_run_with_the_line(self):
+        app = self.app()
+        (app / "app.py").write_text("import no_such_framework\n")
+        run = self.f.run(app, "", "--nodes", str(NODES), code=4)
+        self.assertRegex(run["error"], r"cannot import app: .*no_such_framework.*app\.py:1")
+
     def test_a_node_without_python_says_so(self):
         old = self.f.folder / "old"
         old.write_text("#!/bin/sh\necho \"$0: is Python 3.8, Umbel needs 3.10 or newer\" >&2\nexit 4\n")

@@ -9,12 +9,15 @@
 #include <thread>
 #include <utility>
 
+#include "umbel/base/text.h"
 #include "umbel/runner/channel.h"
 #include "umbel/runner/child_process.h"
 
 namespace umbel::supernode {
 
 namespace {
+
+constexpr size_t kWordsMax = 1000;
 
 struct Outgoing {
   std::string bytes;
@@ -55,6 +58,7 @@ struct AppProcess::State {
   std::deque<Outgoing> queue ABSL_GUARDED_BY(mutex);
   std::string why ABSL_GUARDED_BY(mutex);  // we ended it for this reason
   bool ready ABSL_GUARDED_BY(mutex) = false;
+  std::string words ABSL_GUARDED_BY(mutex);     // its last error line before it was ready
   bool closing ABSL_GUARDED_BY(mutex) = false;  // nothing more is sent; it is to end soon
   bool ended ABSL_GUARDED_BY(mutex) = false;
   std::jthread reader, warden, waiter;
@@ -84,6 +88,10 @@ struct AppProcess::State {
   std::optional<Outgoing> next();
   void watch_over();
   void wait();
+  void hear(std::string_view line) {
+    absl::MutexLock lock(&mutex);
+    if (!ready) words = escaped(line.substr(0, kWordsMax));
+  }
 };
 
 // One frame of the app's.  An error says what is wrong with it.
@@ -165,15 +173,16 @@ void AppProcess::State::wait() {
   const std::string how = child->wait();
   channel.shut_down();
   reader.join();
-  std::string reason;
+  std::string reason, last;
   {
     absl::MutexLock lock(&mutex);
     ended = true;
+    if (!ready && why.empty()) last = words;
     changed.SignalAll();
     reason =
         why.empty() ? "the app's process " + (how.starts_with("killed") ? "was " + how : how) : why;
   }
-  events.ended(std::move(reason));
+  events.ended(std::move(reason), std::move(last));
 }
 
 AppProcess::AppProcess(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -194,8 +203,9 @@ Result<std::unique_ptr<AppProcess>> AppProcess::start(const App& app,
   options.environment = app.environment;
   options.folder = app.folder;
   options.descriptors = {{runner::kChannelVariable, ends.second.get()}};
-  options.on_line = [log](bool is_error, std::string_view line) {
+  options.on_line = [log, raw = state.get()](bool is_error, std::string_view line) {
     log->write(is_error ? "app error" : "app", line);
+    if (is_error) raw->hear(line);
   };
   UMBEL_ASSIGN_OR_RETURN(state->child, runner::ChildProcess::start(std::move(options)));
   state->put(wire::format(wire::DaemonFrame(start)), nullptr);

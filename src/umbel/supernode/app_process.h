@@ -33,8 +33,9 @@ class AppProcess {
   struct Events {
     std::function<void(Answer answer)> answered;
     std::function<void(wire::AppLog line)> logged;
-    // Last, once: "the app's process was killed by SIGSEGV".
-    std::function<void(std::string how)> ended;
+    // Last, once: "the app's process was killed by SIGSEGV"; `words` are the last line of its
+    // errors if it never got ready, such as why an app could not be imported.
+    std::function<void(std::string how, std::string words)> ended;
   };
 
   // Starts the app's command in its folder.  Its output goes to `log`.

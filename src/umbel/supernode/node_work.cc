@@ -41,8 +41,12 @@ Status Node::Impl::start_process(RunId id, RunHere& run) {
   events.logged = [this, id, number](wire::AppLog line) {
     loop_.post([this, id, number, line = std::move(line)] { logged(id, number, line); });
   };
-  events.ended = [this, id, number](std::string how) {
-    loop_.post([this, id, number, how = std::move(how)] { ended(id, number, how); });
+  events.ended = [this, id, number](std::string how, std::string words) {
+    loop_.post([this, id, number, how = std::move(how), words = std::move(words)] {
+      if (!words.empty()) log_warn("app: not ready run={} reason=\"{}\"", id.value(), words);
+      const bool said = !words.empty() && policy_.may_log("error");
+      ended(id, number, said ? how + ": " + words : how);
+    });
   };
   const wire::ClientStart start{.run = run.info, .node_config = options_.node_config};
   UMBEL_ASSIGN_OR_RETURN(run.process,

@@ -41,7 +41,9 @@ Result<Known> known_of(const PlanOptions& options) {
     name = manifest.name;
     for (const Setting& setting : manifest.config) {
       const auto* rounds = std::get_if<int64_t>(&setting.value.base());
-      if (setting.key == "rounds" && rounds != nullptr && *rounds > 0) known.rounds = *rounds;
+      if ((setting.key == "rounds" || setting.key == "num-server-rounds") && rounds != nullptr &&
+          *rounds > 0)
+        known.rounds = *rounds;
     }
   }
   known.rounds = options.rounds.value_or(known.rounds);

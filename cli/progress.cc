@@ -64,7 +64,15 @@ std::string log_text(const LogLine& line) {
   std::string who = line.side;
   if (line.node >= 0) who += " " + std::to_string(line.node);
   const std::string level = line.level == "info" ? "" : line.level + ": ";
-  return fmt::format("[{}] {}{}", who, level, terminal_safe(line.message));
+  std::string text = fmt::format("[{}] {}", who, level);
+  const std::string_view message(line.message);
+  for (size_t at = 0; at <= message.size();) {  // a traceback is many lines
+    const size_t end = std::min(message.find('\n', at), message.size());
+    if (at != 0 && at == message.size()) break;
+    text += (at == 0 ? "" : "\n  ") + terminal_safe(message.substr(at, end - at));
+    at = end + 1;
+  }
+  return text;
 }
 
 Progress::Progress(const Output& output, bool stream_log, bool may_draw)

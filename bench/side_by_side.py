@@ -551,8 +551,8 @@ def starts(sides):
     hubs = [Server("umbel-superlink, TLS", [binaries / "umbel-superlink", "--address", "127.0.0.1", "--state", "hub"],
                    ["--port", "{port}"])]
     if flwr:
-        hubs.append(Server("flower-superlink, no TLS", [folder / "flower-superlink", "--insecure"],
-                           ["--fleet-api-address", "127.0.0.1:{port}"]))
+        hubs.append(Server("flower-superlink, no TLS", [folder / "flower-superlink", "--insecure", "--isolation",
+                                                        "process", "--host", "127.0.0.1"], ["--port", "{port}"]))
     compare(sides, "F2", "a hub that takes connections", [c for c in hubs if os.access(c.command[0], os.X_OK)],
             Server.seconds, repeats)
     ours, pfl = sides.pick("umbel, Python"), sides.pick("pfl numpy")
@@ -577,7 +577,8 @@ class Server(Command):
             port = free.getsockname()[1]
         with tempfile.TemporaryDirectory(prefix="umbel-bench-", ignore_cleanup_errors=True) as folder:
             environment = {**os.environ, "HOME": folder, "UMBEL_HOME": folder, "FLWR_HOME": folder,
-                           "FLWR_TELEMETRY_ENABLED": "0"}
+                           "FLWR_TELEMETRY_ENABLED": "0",
+                           "PATH": f"{pathlib.Path(self.command[0]).parent}:{os.environ['PATH']}"}
             began = time.perf_counter()
             with subprocess.Popen([*self.command, *(part.format(port=port) for part in self.port_option)],
                                   env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -134,16 +134,20 @@ Result<std::optional<Channel>> Channel::inherited() {
 }
 
 Status Channel::send(std::string_view bytes, const SharedBlob* blob) {
+  return send_with(bytes, blob ? blob->descriptor() : -1);
+}
+
+Status Channel::send_with(std::string_view bytes, int descriptor) {
   if (bytes.size() > UINT32_MAX) {
     return invalid_argument("a frame of {} bytes, the limit is {}", bytes.size(), UINT32_MAX);
   }
-  Header header(static_cast<uint32_t>(bytes.size()), blob != nullptr);
+  Header header(static_cast<uint32_t>(bytes.size()), descriptor >= 0);
   const std::array<iovec, 2> parts = {
       iovec{header.bytes.data(), header.bytes.size()},
       iovec{const_cast<char*>(bytes.data()), bytes.size()},
   };
   absl::MutexLock lock(&lock_->mutex);
-  return send_all(socket_.get(), parts, blob ? blob->descriptor() : -1);
+  return send_all(socket_.get(), parts, descriptor);
 }
 
 // Reads what is there, at least a byte.

@@ -34,6 +34,8 @@ class Channel {
 
   // Waits while the other end does not read.  UNAVAILABLE once it is gone.
   Status send(std::string_view bytes, const SharedBlob* blob = nullptr);
+  // With this descriptor beside it.
+  Status send_with(std::string_view bytes, int descriptor);
   // The next frame; waits for it.  UNAVAILABLE once the other end has closed (OUT_OF_RANGE if in
   // the middle of a frame), INVALID_ARGUMENT for a frame over `bytes_max`: the channel is of no use
   // then.

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <deque>
@@ -14,6 +15,7 @@
 
 #include "umbel/app/silent_runtime.h"
 #include "umbel/runner/attach.h"
+#include "umbel/runner/reply_memory.h"
 #include "umbel/wire/runtime.h"
 
 namespace umbel::runner {
@@ -23,6 +25,7 @@ namespace {
 constexpr char kSoftware[] = "umbel 0.1.0";
 constexpr size_t kQueueMax = 16;  // a node sends one at a time
 constexpr double kSecondsMax = 1e9;
+constexpr size_t kSmallBytes = 4 << 10;  // a blob that travels in its frame in any case
 constexpr absl::Duration kLongAction = absl::Milliseconds(20);
 constexpr int kExitLost = 1;
 
@@ -98,7 +101,8 @@ class ClientProcess {
 
   int run() {
     action_over_ = Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    const wire::AppFrame ready = wire::AppReady{kSoftware, {wire::kFeatureContents}};
+    const wire::AppFrame ready =
+        wire::AppReady{kSoftware, {wire::kFeatureContents, wire::kFeatureReplyMemory}};
     if (!action_over_ || !channel_.send(wire::format(ready)).ok()) return kExitLost;
     std::jthread watcher([this] { watch(); });
     const DenormalMode fast(DenormalMode::kFlush);  // as a simulation's workers
@@ -176,6 +180,11 @@ class ClientProcess {
         const auto from = WrapUp::Clock::now() + clock_duration(time->in);
         work.wrap_up->ask(from, from + clock_duration(time->seconds));
       }
+      return absl::OkStatus();
+    }
+    if (const auto* memory = std::get_if<wire::ReplyMemory>(&*parsed)) {
+      UMBEL_ASSIGN_OR_RETURN(reply_memory_,
+                             ReplyMemory::adopt(std::move(frame.blob), memory->size));
       return absl::OkStatus();
     }
     if (const auto* asked = std::get_if<wire::AppWrapUp>(&*parsed)) {
@@ -293,12 +302,31 @@ class ClientProcess {
                             wire::kFrameBytesMax);
   }
 
+  // Where this reply's blob may lie; empty: it has to travel.
+  std::span<std::byte> place_of_reply(const wire::Handle& handle) {
+    const std::span<std::byte> all = reply_memory_.bytes();
+    const uint64_t size = handle.reply_size;
+    if (size > all.size() || handle.reply_offset > all.size() - size) return {};
+    return all.subspan(handle.reply_offset, size);
+  }
+
   Status send(const Work& work, const Message& reply, RecordDict state) {
-    wire::Handled handled{.instruction = work.handle.instruction,
-                          .reply = wire::envelope_of(reply),
-                          .state = std::move(state)};
+    const std::span<std::byte> place = place_of_reply(work.handle);
+    wire::Handled handled{
+        .instruction = work.handle.instruction,
+        .reply = wire::envelope_of(reply, place.empty() ? wire::kInlineBytesMax : kSmallBytes),
+        .state = std::move(state)};
     std::optional<SharedBlob> blob;
-    if (!reply.has_error()) {
+    const uint64_t size = handled.reply.blob.size;
+    if (!handled.reply.blob.is_here() && size <= place.size()) {
+      handled.in_reply_memory = true;
+      std::byte* at = place.data();
+      UMBEL_RETURN_IF_ERROR(
+          wire::for_each_piece(reply.content(), [&at](std::span<const std::byte> piece) {
+            at = std::copy(piece.begin(), piece.end(), at);
+            return absl::OkStatus();
+          }));
+    } else if (!reply.has_error()) {
       UMBEL_ASSIGN_OR_RETURN(blob, shared_blob_of(reply.content(), handled.reply.blob));
     }
     const std::string bytes = wire::format(wire::AppFrame(std::move(handled)));
@@ -322,6 +350,8 @@ class ClientProcess {
   const ClientHandler& client_;
   NodeRuntime runtime_;
   std::deque<KeptContent> contents_;  // the oldest first
+  // Replaced while no action runs: the other end waits for each reply.
+  ReplyMemory reply_memory_;
   Descriptor action_over_;    // can be read once the action ended that another thread watches
   ConfigRecord node_config_;  // as run_: set before the first message, never changed
 

@@ -12,14 +12,17 @@
 #include "umbel/base/error.h"
 #include "umbel/runner/attach.h"
 #include "umbel/runner/kept_contents.h"
+#include "umbel/runner/reply_memory.h"
 #include "umbel/wire/runtime.h"
 
 namespace umbel::runner {
 
 namespace {
 
-constexpr std::chrono::seconds kEndGrace{2};                  // of a worker whose channel is closed
-constexpr int kFailedStartsMax = 3;                           // in a row
+constexpr std::chrono::seconds kEndGrace{2};  // of a worker whose channel is closed
+constexpr int kFailedStartsMax = 3;           // in a row
+// Replies that are worth memory of their own, which a worker keeps.
+constexpr uint64_t kReplyBytesMin = 4 << 10, kReplyBytesMax = uint64_t{64} << 20;
 constexpr size_t kAnswerBytesMax = 2 * wire::kFrameBytesMax;  // a reply and a state
 
 LogLevel level_named(std::string_view name) {
@@ -55,9 +58,13 @@ class ProcessClients::Pool {
     Channel channel;
     uint64_t id;
     bool keeps_contents = false;
-    bool rested = false;  // it was idle before
+    bool has_reply_memory = false;  // knows what to do with it
+    bool rested = false;            // it was idle before
     uint64_t messages = 0;
     std::deque<uint64_t> contents = {};  // that it keeps
+    uint64_t reply_bytes = 0;            // of its largest reply that had to travel
+    std::shared_ptr<ReplyPlaces> places = {};
+    std::optional<size_t> place = {};  // for the reply under way
   };
   // A message that is being handled, and the worker at it.
   struct Task {
@@ -75,6 +82,8 @@ class ProcessClients::Pool {
   void log(const wire::AppLog& line) const;
 
   Status send(Worker& worker, const Message& message, const Context& context);
+  Status reserve_place(Worker& worker, wire::Handle& handle);
+  Result<Buffer> blob_of_reply(Worker& worker, const wire::Handled& handled, Descriptor memory);
   Result<Message> answer(Worker& worker, const Message& message, Context& context);
   Result<std::optional<Message>> take_frame(Worker& worker, Channel::Frame frame,
                                             const Message& message, Context& context);
@@ -167,7 +176,11 @@ Status ProcessClients::Pool::get_ready(Worker& worker) {
     UMBEL_ASSIGN_OR_RETURN(const wire::AppFrame parsed,
                            wire::parse_app_frame(std::as_bytes(std::span(frame.bytes))));
     if (const auto* ready = std::get_if<wire::AppReady>(&parsed)) {
-      worker.keeps_contents = std::ranges::count(ready->features, wire::kFeatureContents) > 0;
+      const auto has = [&](const char* name) {
+        return std::ranges::count(ready->features, name) > 0;
+      };
+      worker.keeps_contents = has(wire::kFeatureContents);
+      worker.has_reply_memory = has(wire::kFeatureReplyMemory);
       return absl::OkStatus();
     }
     const auto* line = std::get_if<wire::AppLog>(&parsed);
@@ -237,6 +250,7 @@ Status ProcessClients::Pool::send(Worker& worker, const Message& message, const 
     handle.message.head = content->head;
     handle.message.blob = content->blob;
   }
+  UMBEL_RETURN_IF_ERROR(reserve_place(worker, handle));
   const bool keeps = handle.content != 0 && !handle.kept;
   const bool with_memory = !handle.kept && content->shared;
   const std::string bytes = wire::format(wire::DaemonFrame(std::move(handle)));
@@ -250,6 +264,45 @@ Status ProcessClients::Pool::send(Worker& worker, const Message& message, const 
     if (worker.contents.size() > wire::kContentsKept) worker.contents.pop_front();
   }
   return worker.channel.send(bytes, with_memory ? &content->shared : nullptr);
+}
+
+// Memory for the reply's blob, where replies are large enough to be worth it.
+Status ProcessClients::Pool::reserve_place(Worker& worker, wire::Handle& handle) {
+  if (worker.place) worker.places->release(*worker.place);  // its message was not sent after all
+  worker.place.reset();
+  if (worker.reply_bytes > (worker.places ? worker.places->place_bytes() : 0)) {
+    auto places = ReplyPlaces::make(worker.reply_bytes);
+    worker.reply_bytes = 0;
+    if (places.ok()) {  // where there is no memory, replies travel
+      worker.places = *std::move(places);
+      const Descriptor memory = worker.places->take_descriptor();
+      const wire::DaemonFrame frame = wire::ReplyMemory{worker.places->size()};
+      UMBEL_RETURN_IF_ERROR(worker.channel.send_with(wire::format(frame), memory.get()));
+    }
+  }
+  worker.place = worker.places ? worker.places->take() : std::nullopt;
+  if (!worker.place) return absl::OkStatus();
+  handle.reply_offset = worker.places->offset(*worker.place);
+  handle.reply_size = worker.places->place_bytes();
+  return absl::OkStatus();
+}
+
+Result<Buffer> ProcessClients::Pool::blob_of_reply(Worker& worker, const wire::Handled& handled,
+                                                   Descriptor memory) {
+  const wire::BlobRef& blob = handled.reply.blob;
+  const std::optional<size_t> place = std::exchange(worker.place, std::nullopt);
+  if (handled.in_reply_memory) {
+    if (place && !memory && blob.size <= worker.places->place_bytes()) {
+      return worker.places->bytes(*place, blob.size);
+    }
+    if (place) worker.places->release(*place);
+    return invalid_argument("a reply in memory that it was not given");
+  }
+  if (place) worker.places->release(*place);
+  if (worker.has_reply_memory && blob.size > kReplyBytesMin && blob.size <= kReplyBytesMax) {
+    worker.reply_bytes = std::max(worker.reply_bytes, blob.size);
+  }
+  return attached(blob, std::move(memory));
 }
 
 Result<Message> ProcessClients::Pool::answer(Worker& worker, const Message& message,
@@ -279,8 +332,8 @@ Result<std::optional<Message>> ProcessClients::Pool::take_frame(Worker& worker,
   if (handled->instruction != worker.messages || reply.metadata.reply_to != message.metadata().id) {
     return invalid_argument("a reply to another message");
   }
+  UMBEL_ASSIGN_OR_RETURN(const Buffer blob, blob_of_reply(worker, *handled, std::move(frame.blob)));
   if (reply.error) return std::optional(message.reply(*reply.error));
-  UMBEL_ASSIGN_OR_RETURN(const Buffer blob, attached(reply.blob, std::move(frame.blob)));
   UMBEL_ASSIGN_OR_RETURN(RecordDict content, wire::assemble(reply.head, blob));
   context.state() = std::move(handled->state);
   return std::optional(message.reply(std::move(content)));

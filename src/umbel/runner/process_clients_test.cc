@@ -190,6 +190,36 @@ TEST_P(ProcessClientsTest, AContentIsInSharedMemoryOnceForAllWhoGetIt) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
+TEST_P(ProcessClientsTest, RepliesThatAreKeptStayAsTheyWere) {
+  start(1);
+  const ClientApp here = test_client();
+  for (const size_t n : {size_t{2'000}, size_t{300'000}, size_t{2'000'000}, size_t{1'000}}) {
+    const auto content = model(n);
+    std::vector<Message> expected, replies;
+    for (uint64_t client = 0; client != 15; ++client) {  // more than there are places for
+      const Message one = message(client, "train", content);
+      expected.push_back(handled(here, one));
+      replies.push_back(handled(*clients, one));
+    }
+    for (size_t i = 0; i != replies.size(); ++i) {
+      ASSERT_EQ(replies[i].content(), expected[i].content()) << n << " " << i;
+    }
+  }
+}
+
+TEST_P(ProcessClientsTest, AKeptReplyOutlivesItsWorkerAndAllClients) {
+  start(1);
+  std::vector<Message> replies;
+  for (uint64_t client = 0; client != 3; ++client) {
+    replies.push_back(handled(*clients, message(client, "train.echo", model(50'000))));
+  }
+  handled(*clients, query(5, "query.segv"));
+  clients.reset();
+  for (const Message& reply : replies) {
+    EXPECT_EQ(reply.arrays(), std::get<ArrayRecord>((*model(50'000))["arrays"]));
+  }
+}
+
 TEST_P(ProcessClientsTest, AWrapUpIsKnownToTheWorkerBeforeItComes) {
   start(1);
   const auto now = WrapUp::Clock::now();

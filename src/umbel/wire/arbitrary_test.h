@@ -207,7 +207,7 @@ class Arbitrary {
     }
   }
   DaemonFrame daemon_frame() {
-    switch (rng_.below(7)) {
+    switch (rng_.below(8)) {
       case 0:
         return ClientStart{run(), config(),
                            truth() ? std::optional<uint64_t>(number()) : std::nullopt};
@@ -224,6 +224,8 @@ class Arbitrary {
         return Weigh{number(), number(), metrics()};
       case 5:
         return Arrived{envelope(false)};
+      case 6:
+        return ReplyMemory{number()};
       default:
         return Stop{};
     }
@@ -233,7 +235,7 @@ class Arbitrary {
       case 0:
         return AppReady{text(), {text(), text()}};
       case 1:
-        return Handled{number(), envelope(false), content()};
+        return Handled{number(), envelope(false), content(), truth()};
       case 2:
         return AppLog{text(), text(), truth() ? std::optional(NodeId(number())) : std::nullopt};
       case 3:
@@ -250,6 +252,8 @@ class Arbitrary {
     Handle handle{number(), envelope(false), content(), config()};
     if (truth()) handle.wrap_up = {seconds(), seconds()};
     if (truth()) handle.content = number();
+    if (truth()) handle.reply_offset = number();
+    handle.reply_size = number();
     handle.kept = handle.content != 0 && handle.message.head.records.empty();
     return handle;
   }

@@ -33,6 +33,8 @@ void fill(const Handle& handle, v1::DaemonFrame& out) {
   }
   in.set_content(handle.content);
   in.set_kept(handle.kept);
+  in.set_reply_offset(handle.reply_offset);
+  in.set_reply_size(handle.reply_size);
 }
 void fill(const AppWrapUp& wrap_up, v1::DaemonFrame& out) {
   out.mutable_wrap_up()->set_instruction(wrap_up.instruction);
@@ -67,6 +69,9 @@ void fill(const Arrived& arrived, v1::DaemonFrame& out) {
   put(arrived.reply, *out.mutable_arrived()->mutable_reply());
 }
 void fill(const Stop&, v1::DaemonFrame& out) { out.mutable_stop(); }
+void fill(const ReplyMemory& memory, v1::DaemonFrame& out) {
+  out.mutable_reply_memory()->set_size(memory.size);
+}
 
 Result<DaemonFrame> parse(const v1::ClientStart& in) {
   ClientStart start;
@@ -89,6 +94,8 @@ Result<DaemonFrame> parse(const v1::Handle& in) {
   }
   handle.content = in.content();
   handle.kept = in.kept();
+  handle.reply_offset = in.reply_offset();
+  handle.reply_size = in.reply_size();
   if (handle.kept && (handle.content == 0 || !handle.message.head.records.empty())) {
     return invalid_argument("a kept content {}", handle.content == 0 ? "has no number" : "came");
   }
@@ -146,6 +153,7 @@ void fill(const Handled& handled, v1::AppFrame& out) {
   out.mutable_handled()->set_instruction(handled.instruction);
   put(handled.reply, *out.mutable_handled()->mutable_reply());
   if (!handled.state.empty()) put(handled.state, *out.mutable_handled()->mutable_state());
+  out.mutable_handled()->set_in_reply_memory(handled.in_reply_memory);
 }
 void fill(const AppLog& log, v1::AppFrame& out) {
   out.mutable_log()->set_level(as_utf8(log.level, kShortTextMax));
@@ -194,6 +202,7 @@ Result<AppFrame> parse(const v1::Handled& in) {
   Result<RecordDict> state = parse_whole(in.state());
   if (!state.ok()) return annotate(state.status(), "state");
   handled.state = *std::move(state);
+  handled.in_reply_memory = in.in_reply_memory();
   return AppFrame(std::move(handled));
 }
 Result<AppFrame> parse(const v1::AppLog& in) {
@@ -273,6 +282,8 @@ Result<DaemonFrame> parse_daemon_frame(std::span<const std::byte> bytes) {
       return named("arrived", parse(in.arrived()));
     case v1::DaemonFrame::kStop:
       return DaemonFrame(Stop());
+    case v1::DaemonFrame::kReplyMemory:
+      return DaemonFrame(ReplyMemory{in.reply_memory().size()});
     case v1::DaemonFrame::FRAME_NOT_SET:
       break;
   }

@@ -38,6 +38,8 @@ struct Handle {
   // Only for an app with the feature kFeatureContents.
   uint64_t content = 0;
   bool kept = false;  // the message has no content: it came before, under that number
+  // Where in the ReplyMemory the reply's blob may lie, and how large it may be there; 0: not there.
+  uint64_t reply_offset = 0, reply_size = 0;
   friend bool operator==(const Handle&, const Handle&) = default;
 };
 struct AppWrapUp {
@@ -64,10 +66,18 @@ struct Arrived {
 struct Stop {
   friend bool operator==(const Stop&, const Stop&) = default;
 };
-using DaemonFrame = std::variant<ClientStart, Handle, AppWrapUp, FoldDone, Weigh, Arrived, Stop>;
+// Memory of both processes for replies' blobs, for an app with the feature kFeatureReplyMemory; its
+// descriptor comes beside it.
+struct ReplyMemory {
+  uint64_t size = 0;
+  friend bool operator==(const ReplyMemory&, const ReplyMemory&) = default;
+};
+using DaemonFrame =
+    std::variant<ClientStart, Handle, AppWrapUp, FoldDone, Weigh, Arrived, Stop, ReplyMemory>;
 
 // App to daemon.
 inline constexpr char kFeatureContents[] = "contents";
+inline constexpr char kFeatureReplyMemory[] = "reply-memory";
 inline constexpr size_t kContentsKept = 2;  // an app keeps the last numbers that were new to it
 struct AppReady {
   std::string software;
@@ -78,6 +88,7 @@ struct Handled {
   uint64_t instruction = 0;
   Envelope reply;
   RecordDict state;
+  bool in_reply_memory = false;  // the reply's blob lies where Handle said
   friend bool operator==(const Handled&, const Handled&) = default;
 };
 struct AppLog {

@@ -53,7 +53,7 @@ constexpr Field kHubFrameFields[] = {{1, &kPlain},  {2, &kPlain}, {3, &kPlain},
                                      {7, &kPlain},  {8, &kPlain}, {9, &kPlain}};
 constexpr Field kDaemonFrameFields[] = {{1, &kClientStart}, {2, &kHandle}, {3, &kPlain},
                                         {4, &kFoldDone},    {5, &kWeigh},  {6, &kOneEnvelope},
-                                        {7, &kPlain}};
+                                        {7, &kPlain},       {8, &kPlain}};
 constexpr Field kAppFrameFields[] = {{1, &kPlain},    {2, &kHandle}, {3, &kPlain},
                                      {4, &kFoldCall}, {5, &kPlain},  {6, &kOneEnvelope},
                                      {7, &kPlain}};

@@ -179,23 +179,22 @@ def test_wrong_ways_of_making_one_are_refused() -> None:
 
 
 def test_other_threads_run_while_an_array_is_copied() -> None:
-    large = Array(np.ones(1 << 25, "uint8"))
+    large = Array(np.ones(1 << 27, "uint8"))
     count, stop = [0], threading.Event()
 
     def compute() -> None:
         while not stop.is_set():
             count[0] += 1
 
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1)  # far longer than the copy takes: who has the GIL keeps it meanwhile
     thread = threading.Thread(target=compute)
     thread.start()
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(10)  # so that nobody is made to let go of the GIL
     try:
         start = count[0]
-        for _ in range(20):
-            large.numpy()
+        large.numpy()
         assert count[0] > start
     finally:
-        sys.setswitchinterval(before)
         stop.set()
+        sys.setswitchinterval(before)
         thread.join()

@@ -168,10 +168,16 @@ nb::tuple weigh(nb::handle messages) {
 void bind_fold(nb::module_& module) {
   module.def("fold", &fold, nb::arg("contents"), nb::arg("nodes"), nb::arg("weight_key"),
              nb::arg("layout").none(),
+             nb::sig("def fold(contents: Sequence[Any], nodes: Sequence[int], weight_key: str, "
+                     "layout: Any) -> dict[str, Any]"),
              "Folds replies' contents as the core does in a round; layout None: metrics alone.");
   module.def("check_replies", &check, nb::arg("contents"), nb::arg("weight_key"),
-             nb::arg("layout").none());
-  module.def("weigh", &weigh, nb::arg("messages"));
+             nb::arg("layout").none(),
+             nb::sig("def check_replies(contents: Sequence[Any], weight_key: str, layout: Any) -> "
+                     "list[str | None]"));
+  module.def(
+      "weigh", &weigh, nb::arg("messages"),
+      nb::sig("def weigh(messages: Sequence[Any]) -> tuple[int, list[tuple[int, str, str]]]"));
 }
 
 }  // namespace umbel::python

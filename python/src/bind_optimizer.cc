@@ -57,8 +57,11 @@ void bind_optimizer(nb::module_& module) {
                 ServerOptimizer::adagrad({.learning_rate = rate, .beta_1 = beta_1, .tau = tau}));
           },
           arg("learning_rate"), arg("beta_1"), arg("tau"))
-      .def("apply", &next_model, arg("arrays"), arg("mean"))
-      .def("state", [](const ServerOptimizer& self) { return to_python(self.state()); });
+      .def("apply", &next_model, arg("arrays"), arg("mean"),
+           nb::sig("def apply(self, arrays: Any, mean: Any) -> Any"))
+      .def(
+          "state", [](const ServerOptimizer& self) { return to_python(self.state()); },
+          nb::sig("def state(self) -> Any"));
 }
 
 }  // namespace umbel::python

@@ -112,7 +112,8 @@ void bind_rounds(nb::module_& module) {
   module.def(
       "twin_examples", [](nb::handle context) { return context_of(context).twin_examples(); },
       arg("context"));
-  module.def("round_finished", &round_finished, arg("context"), arg("report"));
+  module.def("round_finished", &round_finished, arg("context"), arg("report"),
+             nb::sig("def round_finished(context: Any, report: dict[str, Any]) -> Any"));
   module.def("round_model", &round_model, arg("context"), arg("round"), arg("arrays"));
   module.def(
       "ended_early",

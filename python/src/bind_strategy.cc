@@ -110,6 +110,8 @@ void bind_strategy(nb::module_& module) {
   bind_rounds(module);
   module.def("run_rounds", &run, nb::arg("grid"), nb::arg("context"), nb::arg("strategy"),
              nb::arg("initial"), nb::arg("options"),
+             nb::sig("def run_rounds(grid: Any, context: Any, strategy: dict[str, Any], initial: "
+                     "Any, options: dict[str, Any]) -> dict[str, Any]"),
              "Runs a strategy's rounds in the core; umbel.serverapp.strategy.Strategy.start().");
 }
 

@@ -1,4 +1,4 @@
-"""Prints, as JSON, what strategies make of the same replies: by flwr, or by umbel under its alias."""
+"""Prints, as JSON, what strategies make of the same replies: flwr's, or umbel's by the alias."""
 
 from __future__ import annotations
 

@@ -115,7 +115,8 @@ def test_noise_has_the_variance_of_the_gaussian_mechanism_and_no_mean():
 
 def test_noise_is_the_systems_own_unless_a_seed_is_asked_for():
     def noisy(dp, seed=SEED):
-        return dp(asked(BEFORE), Calls(seed), trained(AFTER)).content["arrays"]["b"].numpy().tolist()
+        reply = dp(asked(BEFORE), Calls(seed), trained(AFTER))
+        return reply.content["arrays"]["b"].numpy().tolist()
     plain, seeded = mod.LocalDpMod(1, 1, 1, 1e-5), mod.LocalDpMod(1, 1, 1, 1e-5, seeded=True)
     assert noisy(plain) != noisy(plain)
     assert noisy(seeded) == noisy(seeded) != noisy(seeded, SEED + 1)

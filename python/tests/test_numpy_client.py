@@ -142,7 +142,8 @@ server = ServerApp(config=ServerConfig(num_rounds=2), strategy=Own(
 @pytest.mark.parametrize("strategy,expected", [
     ("FedAvg()", 7 / 3), ("FedAvgM(server_learning_rate=0.5)", 7 / 6), ("FedMedian()", 2),
     ("FedTrimmedAvg(beta=0.34)", 2), ("Krum(num_clients_to_keep=3)", 7 / 3),
-    ("FedProx(proximal_mu=0.1)", 7 / 3), ("FaultTolerantFedAvg(min_completion_rate_fit=1.0)", 7 / 3),
+    ("FedProx(proximal_mu=0.1)", 7 / 3),
+    ("FaultTolerantFedAvg(min_completion_rate_fit=1.0)", 7 / 3),
     # delta 7/3: x + eta m / (sqrt(v) + tau) with m = 0.1 delta and v = 0.01 delta^2; Adagrad's
     # m is delta and its v delta^2; Yogi's tau of 1e-3 is felt
     ("FedAdam(initial_parameters=P, eta=0.1)", 0.1), ("FedYogi(initial_parameters=P)", 0.009957),
@@ -229,7 +230,7 @@ Numbers.fit = fit
 
 
 @pytest.mark.parametrize("server,why", [
-    ("ServerApp(server_fn=lambda context: 5)", "server_fn returned int, expected ServerAppComponent"),
+    ("ServerApp(server_fn=lambda context: 5)", "server_fn returned int, expected Server"),
     ("ServerApp(server_fn=lambda context: ServerAppComponents(server=object()))",
      "a server of one's own cannot be used here"),
     ("ServerApp(server_fn=lambda context: ServerAppComponents(strategy=FedAvg("

@@ -21,10 +21,6 @@ MYPY = """
 strict = True
 [mypy-torch.*,tensorflow.*,tomli.*,xgboost.*]
 ignore_missing_imports = True
-[mypy-umbel._core]
-disallow_any_generics = False
-[mypy-umbel.compat.*,umbel.serverapp.strategy.*]
-ignore_errors = True
 """
 
 APP = """

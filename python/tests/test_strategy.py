@@ -39,7 +39,7 @@ def after(kind: strategy.FedAvg, replies: list[Message]) -> dict:
     return {name: array.numpy() for name, array in arrays.items()}
 
 
-# --- the server's optimizers -----------------------------------------------------------------------
+# --- the server's optimizers ----------------------------------------------------------------------
 
 def papers_step(name: str, x, delta, m, v, rate, beta_1, beta_2, tau):
     """Reddi et al., algorithm 2; Hsu et al. for momentum."""
@@ -87,7 +87,7 @@ def test_defaults_and_settings_that_cannot_be():
             make()
 
 
-# --- means -----------------------------------------------------------------------------------------
+# --- means ----------------------------------------------------------------------------------------
 
 def test_the_mean_is_weighted_whatever_the_order():
     given, weights = models(9), np.arange(1, 10)
@@ -143,8 +143,8 @@ def test_metrics_are_weighted_means_without_the_weight_unless_a_function_is_give
 
 def test_helpers_of_custom_strategies_say_what_does_not_fit():
     contents = [reply(0, {"w": np.ones(2)}, 2).content, reply(1, {"w": np.zeros(2)}, 2).content]
-    assert strategy_utils.aggregate_arrayrecords(contents, "num-examples")["w"].numpy().tolist() == [
-        0.5, 0.5]
+    mean = strategy_utils.aggregate_arrayrecords(contents, "num-examples")
+    assert mean["w"].numpy().tolist() == [0.5, 0.5]
     with pytest.raises(InvalidArgument, match='record 1: .*"v"'):
         strategy_utils.aggregate_arrayrecords(
             [contents[0], reply(1, {"v": np.zeros(2)}).content], "num-examples")
@@ -152,7 +152,7 @@ def test_helpers_of_custom_strategies_say_what_does_not_fit():
         strategy_utils.validate_message_reply_consistency(contents, "weight", True)
 
 
-# --- robust ----------------------------------------------------------------------------------------
+# --- robust ---------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("count", [1, 2, 5, 8])
 def test_the_median_is_each_elements(count):
@@ -220,7 +220,8 @@ def test_krum_picks_the_model_nearest_to_its_neighbours(count, f):
 def test_two_of_nine_cannot_lead_robust_strategies_astray(kind):
     honest = models(7, spread=0.1)
     wild = [{name: array + 1e6 for name, array in model.items()} for model in models(2, 5)]
-    got = after(kind, [reply(i, model) for i, model in enumerate([*honest[:3], *wild, *honest[3:]])])
+    mixed = [*honest[:3], *wild, *honest[3:]]
+    got = after(kind, [reply(i, model) for i, model in enumerate(mixed)])
     assert max(float(np.abs(array).max()) for array in got.values()) < 1
     plain = after(strategy.FedAvg(), [reply(i, m) for i, m in enumerate([*honest, *wild])])
     assert float(np.abs(plain["w"]).max()) > 1e5

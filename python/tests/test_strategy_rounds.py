@@ -75,7 +75,7 @@ def test_targets_plateaus_and_evaluate_every_end_and_thin_the_rounds(tmp_path, o
 
 
 @pytest.mark.parametrize("overridden", [False, True])
-def test_rounds_below_the_quorum_leave_the_model_and_three_of_them_end_the_run(tmp_path, overridden):
+def test_rounds_below_the_quorum_leave_the_model_and_three_end_the_run(tmp_path, overridden):
     ran = run(tmp_path, "FedAvg", start={"quorum": 0.9}, overridden=overridden, nodes=4, rounds=5,
               broken=[0, 1], expect="failed")
     assert "3 rounds in a row were skipped" in ran.finished["error"]

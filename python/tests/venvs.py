@@ -84,7 +84,8 @@ def _locked(path: pathlib.Path) -> Iterator[None]:
 
 
 def _install(python: pathlib.Path, arguments: Sequence[str], log: pathlib.Path) -> None:
-    print(f"installing {' '.join(arguments)} in {python.parent.parent}", file=sys.stderr, flush=True)
+    print(f"installing {' '.join(arguments)} in {python.parent.parent}", file=sys.stderr,
+          flush=True)
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check",
                "--no-input", "--retries", "2", *arguments]
     try:

@@ -56,7 +56,7 @@ def handle(client: Any, message: Message) -> Message:
 
 
 def maker(client_fn: Callable[..., Any]) -> Callable[[Context], Any]:
-    """Calls client_fn as it wants it: with the Context, or in the oldest form with an id as text."""
+    """Calls client_fn as it wants it: with the Context, or in its oldest form an id as text."""
     parameters = list(inspect.signature(client_fn).parameters.values())
     if len(parameters) != 1:
         raise WrongType(f"client_fn takes {len(parameters)} arguments, expected one: "

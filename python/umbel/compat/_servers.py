@@ -19,6 +19,9 @@ from .flwr.server.server_config import ServerAppComponents, ServerConfig
 from .flwr.server.strategy import FedAvg
 
 
+_OK = Status(Code.OK, "")
+
+
 def run(grid: Grid, components: ServerAppComponents) -> None:
     """The rounds of a strategy of flwr.server.strategy's kind."""
     if components.server is not None:
@@ -81,9 +84,10 @@ class _Adapter(Strategy):
 
     def aggregate_train(self, server_round: int, replies: Iterable[Message]
                         ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        results, failures = self._results(replies, lambda status, content, examples, metrics: FitRes(
-            status, Parameters.of_record(next(iter(content.array_records.values()))), examples,
-            metrics))
+        def result(content: RecordDict, examples: int, metrics: dict[str, Any]) -> FitRes:
+            record = next(iter(content.array_records.values()))
+            return FitRes(_OK, Parameters.of_record(record), examples, metrics)
+        results, failures = self._results(replies, result)
         self._weights = {"num-examples": sum(result.num_examples for _, result in results)}
         parameters, metrics = self.strategy.aggregate_fit(server_round, results, failures)
         self._refused += getattr(self.strategy, "_refused", [])
@@ -92,9 +96,9 @@ class _Adapter(Strategy):
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]
                            ) -> MetricRecord | None:
 
-        def result(status: Any, content: RecordDict, examples: int, metrics: dict[str, Any]) -> Any:
-            loss = next(iter(content.metric_records.values()))["loss"]
-            return EvaluateRes(status, float(loss), examples, metrics)
+        def result(content: RecordDict, examples: int, metrics: dict[str, Any]) -> EvaluateRes:
+            numbers: Any = next(iter(content.metric_records.values()))
+            return EvaluateRes(_OK, float(numbers["loss"]), examples, metrics)
         results, failures = self._results(replies, result)
         loss, metrics = self.strategy.aggregate_evaluate(server_round, results, failures)
         return _numbers(metrics if loss is None else {**metrics, "loss": float(loss)})
@@ -133,13 +137,13 @@ class _Adapter(Strategy):
                 continue
             content = reply.content
             try:
-                numbers = next(iter(content.metric_records.values()))
-                metrics = content.config_records.get(LEGACY_METRICS)
+                numbers: Any = next(iter(content.metric_records.values()))
+                metrics: Any = content.config_records.get(LEGACY_METRICS)
                 if metrics is None:  # of a client without a client_fn
                     metrics = {key: value for key, value in numbers.items()
                                if key not in ("num-examples", "loss")}
-                results.append((client, make(Status(Code.OK, ""), content,
-                                             int(numbers["num-examples"]), dict(metrics))))
+                results.append((client, make(content, int(numbers["num-examples"]),
+                                             dict(metrics))))
             except (KeyError, StopIteration) as error:
                 reason = f"the reply lacks {error or 'a record'}"
                 failures.append(RuntimeError(f"client {client.cid}: {reason}"))

@@ -1,7 +1,7 @@
 """``import flwr`` as another name of ``umbel.compat.flwr``.
 
-A module of Flower's is umbel.compat.flwr's of that name, or else umbel's own: flwr.serverapp.strategy
-is umbel.serverapp.strategy.
+A module of Flower's is umbel.compat.flwr's of that name, or else umbel's own:
+flwr.serverapp.strategy is umbel.serverapp.strategy.
 """
 
 from __future__ import annotations

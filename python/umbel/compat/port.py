@@ -1,7 +1,8 @@
 """``umbel port APP``: makes an app written for Flower one of Umbel's own.
 
 Imports of flwr become imports of umbel: the tokens alone are replaced, everything else in a file
-stays as it is, byte for byte.  umbel.toml is made of [tool.flwr.app] in pyproject.toml, which stays.
+stays as it is, byte for byte.  umbel.toml is made of [tool.flwr.app] in pyproject.toml, which
+stays.
 What cannot be rewritten is named by file and line, and then nothing is changed at all.
 """
 

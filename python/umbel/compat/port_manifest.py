@@ -74,7 +74,8 @@ def _name(text: str) -> str:
 
 def _version(text: str) -> str:
     """Three numbers, and what a pre-release has: "1.0rc1" is 1.0.0-rc1."""
-    numbers, rest = re.fullmatch(r"([0-9.]*)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    numbers = re.match(r"[0-9.]*", text).group()  # type: ignore[union-attr]
+    rest = text[len(numbers):]
     if numbers.endswith(".") and rest:
         numbers, rest = numbers[:-1], "-" + rest
     numbers += ".0" * (2 - numbers.count("."))

@@ -255,5 +255,5 @@ def _absent(module: str, name: str) -> str:
 
 
 def _why(module: str, name: str) -> str:
-    return (f"{module}.{name}: apps are started by `umbel run`: make it a ClientApp and a ServerApp "
-            "(see the older form in docs/flower.md)")
+    return (f"{module}.{name}: apps are started by `umbel run`: make it a ClientApp and a "
+            "ServerApp (docs/flower.md)")

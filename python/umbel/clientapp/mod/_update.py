@@ -21,7 +21,8 @@ def is_training(message: Message) -> bool:
 def only(records: dict[str, Any], what: str, mod: str) -> tuple[str, Any]:
     """The one record of a kind, and its name."""
     if len(records) != 1:
-        raise InvalidArgument(f"{mod}: {what} has {len(records)} records of that kind, expected one")
+        raise InvalidArgument(
+            f"{mod}: {what} has {len(records)} records of that kind, expected one")
     return next(iter(records.items()))
 
 

@@ -50,7 +50,8 @@ class FedMedian(_OfAll):
     """
 
     def _center(self, stacked: np.ndarray) -> np.ndarray:
-        return np.median(stacked, axis=0)
+        median: np.ndarray = np.median(stacked, axis=0)
+        return median
 
 
 class FedTrimmedAvg(_OfAll):
@@ -81,7 +82,8 @@ class FedTrimmedAvg(_OfAll):
     def _center(self, stacked: np.ndarray) -> np.ndarray:
         cut = int(self.beta * len(stacked))
         ordered = np.sort(stacked, axis=0)[cut:len(stacked) - cut]
-        return np.mean(ordered, axis=0, dtype=_computed_in(stacked.dtype))
+        mean: np.ndarray = np.mean(ordered, axis=0, dtype=_computed_in(stacked.dtype))
+        return mean
 
 
 class MultiKrum(_OfAll):

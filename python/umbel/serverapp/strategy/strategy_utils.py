@@ -100,8 +100,8 @@ def validate_message_reply_consistency(replies: list[RecordDict], weighted_by_ke
         for kind in ("array_records", "metric_records")[0 if check_arrayrecord else 1:]:
             names = sorted(_only(content, kind, number).keys())
             if names != first.setdefault(kind, names):
-                raise InvalidArgument(f"reply {number}: its {kind} have {names}, those of the first "
-                                      f"reply {first[kind]}")
+                raise InvalidArgument(f"reply {number}: its {kind} have {names}, those of the "
+                                      f"first reply {first[kind]}")
         metrics = _only(content, "metric_records", number)
         if isinstance(metrics.get(weighted_by_key), list) or weighted_by_key not in metrics:
             raise InvalidArgument(f'reply {number}: no number under "{weighted_by_key}" in its '

@@ -25,7 +25,8 @@ from ..client_proxy import ClientProxy
 from .aggregate import weighted_loss_avg
 from .strategy import Failures, Strategy
 
-EvaluateFn = Callable[[int, NDArrays, "dict[str, Scalar]"], "tuple[float, dict[str, Scalar]] | None"]
+EvaluateFn = Callable[[int, NDArrays, "dict[str, Scalar]"],
+                      "tuple[float, dict[str, Scalar]] | None"]
 
 
 class FedAvg(Strategy):

@@ -54,7 +54,8 @@ def serve(grid: Grid, context: Context) -> None:
              for name in ("patients", "stays", "days", "ages")}
     for ward, patients, stays, days in zip(WARDS, total["patients"], total["stays"], total["days"]):
         mean = float(days / stays)
-        context.log(f"{ward}: {patients} patients, {mean:.2f} days on average")
+        context.log(f"{ward}: {patients} patients, {mean:.4f} days on average")
         context.publish(ward, MetricRecord({"patients": int(patients), "mean-days": mean}))
+    context.log("ages: " + ", ".join(str(count) for count in total["ages"]))
     context.publish("ages", MetricRecord({"edges": edges, "counts": total["ages"].tolist(),
                                           "hospitals": len(answered)}))

@@ -40,6 +40,14 @@ def _die_with_parent(with_signal: int, parent: int) -> None:
         os._exit(1)
 
 
+def _lead_group(pid: int) -> None:
+    """Called by parent and child, whichever comes first."""
+    try:
+        os.setpgid(pid, pid)
+    except OSError:
+        pass  # it is one already, or has ended
+
+
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -85,10 +93,11 @@ def fork_zygote(serve: Serve, close: Iterable[int] = ()) -> tuple[int, int]:
     pid = os.fork()
     if pid != 0:
         theirs.close()
+        _lead_group(pid)
         return ours.detach(), pid
     code = 1
     try:
-        os.setpgid(0, 0)
+        _lead_group(0)
         _die_with_parent(signal.SIGTERM, parent)
         ours.close()
         _close_all(close)
@@ -191,10 +200,7 @@ class _Zygote:
         if pid == 0:
             self._work(channel, zygote)
         os.close(channel)
-        try:
-            os.setpgid(pid, pid)  # here too: whichever of the two comes first
-        except OSError:
-            pass
+        _lead_group(pid)
         self.workers.add(pid)
         self.say(f"started {pid}")
 
@@ -202,10 +208,7 @@ class _Zygote:
         """A worker, from its start to its end."""
         code = 1
         try:
-            try:
-                os.setpgid(0, 0)
-            except OSError:
-                pass
+            _lead_group(0)
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)

@@ -59,6 +59,12 @@ int array_buffer(PyObject* self, Py_buffer* view, int flags) {
     view->obj = nullptr;
     return -1;
   }
+  const char* format = format_of(array.dtype());
+  if (!format && (flags & PyBUF_FORMAT)) {  // the 16 bits alone would be taken for integers
+    PyErr_SetString(PyExc_BufferError, "a buffer cannot say that its elements are bfloat16");
+    view->obj = nullptr;
+    return -1;
+  }
   fill(view, self, array.bytes(), true);
   const size_t rank = array.shape().size();
   auto* place = new ViewShape;
@@ -76,9 +82,7 @@ int array_buffer(PyObject* self, Py_buffer* view, int flags) {
     stride *= std::max<Py_ssize_t>(place->shape[axis], 1);
   }
   view->ndim = static_cast<int>(rank);
-  // Two bytes of bfloat16 have no letter; whoever asks for none gets the bits.
-  const char* format = format_of(array.dtype());
-  view->format = flags & PyBUF_FORMAT ? const_cast<char*>(format ? format : "H") : nullptr;
+  view->format = flags & PyBUF_FORMAT ? const_cast<char*>(format) : nullptr;
   view->shape = place->shape.data();
   view->strides = place->strides.data();
   view->internal = place;

@@ -146,6 +146,17 @@ def test_the_form_of_dtype_shape_and_npy_bytes_is_read_and_written() -> None:
         Array("float32", array.shape, "pickle", array.data)
 
 
+def test_bfloat16_is_never_taken_for_integers() -> None:
+    array = Array("bfloat16", (2,), "elements", b"\x80\x3f\x00\x40")
+    assert (array.dtype, array.nbytes, array.size) == ("bfloat16", 4, 2)
+    for take in (np.asarray, np.array, lambda a: a.numpy(), lambda a: a.numpy(copy=False)):
+        with pytest.raises(umbel.WrongType, match="torch.from_dlpack"):
+            take(array)
+    with pytest.raises(BufferError, match="bfloat16"):
+        memoryview(array)
+    assert pickle.loads(pickle.dumps(array)) == array
+
+
 def test_copies_by_pickle_are_equal() -> None:
     array = Array(some("complex64"))
     assert pickle.loads(pickle.dumps(array)) == array

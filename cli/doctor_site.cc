@@ -3,6 +3,7 @@
 
 #include "doctor_subject.h"
 #include "umbel/base/text.h"
+#include "umbel/bundle/interpreter.h"
 
 namespace umbel::cli {
 
@@ -14,8 +15,8 @@ const std::map<std::string, std::vector<std::string>>& known_keys() {
   static const std::map<std::string, std::vector<std::string>> known = {
       {"superlink", {"address", "trust", "insecure-no-tls"}},
       {"node",
-       {"name", "state", "apps-max", "apps", "build-from-source", "python", "drain-seconds", "idle-seconds",
-        "lock-memory", "exit-on-refusal"}},
+       {"name", "state", "apps-max", "apps", "build-from-source", "python", "drain-seconds",
+        "idle-seconds", "lock-memory", "exit-on-refusal"}},
       {"policy",
        {"trust-publishers", "allow-any-app", "client-logs", "reply-bytes-max", "replies-per-hour",
         "arrays", "metrics", "message-types"}}};
@@ -108,6 +109,19 @@ void node_drain(const Subject& subject, Findings& findings) {
   findings.add(subject.node->place("node", "drain-seconds"), "drain-seconds = 0");
 }
 
+void node_python(const Subject& subject, Findings& findings) {
+  if (!subject.node) return;
+  const std::string python = subject.node->text("node", "python");
+  if (python.empty()) return;
+  const std::string where = subject.node->place("node", "python");
+  if (!python.starts_with('/')) {
+    return findings.add(where,
+                        fmt::format("\"{}\" is looked for where the node is started", python));
+  }
+  const auto found = bundle::find_interpreter({.given = python, .of_user = false});
+  if (!found.ok()) findings.add(where, python + " is not on this machine");
+}
+
 // --- The hub's command line (docs/superlink.md). ---
 
 bool is_hub(const Subject& subject) { return subject.hub && subject.hub->line != 0; }
@@ -184,6 +198,10 @@ std::vector<Rule<Subject>> node_rules() {
        node_state},
       {"D069", Severity::kWarning, "the node ends without finishing its work",
        "set drain-seconds to what a round takes: else its share of the round is lost", node_drain},
+      {"D076", Severity::kWarning, "the node's Python interpreter may not be found",
+       "give the absolute path of one that is there, best of a virtual environment that has umbel "
+       "and what apps import",
+       node_python},
   };
 }
 

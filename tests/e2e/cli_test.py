@@ -579,7 +579,10 @@ class NewAndBuild(Base):
             name = f"made-{template}"
             made = self.json("new", name, "--template", template, "--publisher", "acme")
             self.assertEqual(made["directory"], os.path.join(self.root, name))
-            manifest = read(os.path.join(self.root, name, "umbel.toml"))
+            folder = os.path.join(self.root, name)
+            manifests = [n for n in ("umbel.toml", "pyproject.toml") if n in os.listdir(folder)]
+            self.assertEqual(len(manifests), 1, template)
+            manifest = read(os.path.join(folder, manifests[0]))
             self.assertIn(f'"{name}"', manifest)
             self.assertIn('"acme"', manifest)
             for folder, _, files in os.walk(os.path.join(self.root, name)):

@@ -108,6 +108,9 @@ void bind_rounds(nb::module_& module) {
           arg("round"), arg("metrics"), arg("evaluated"));
   module.def("draw_clients", &draw, arg("grid"), arg("context"), arg("round"), arg("training"),
              arg("count"));
+  module.def(
+      "has_population", [](nb::handle grid) { return grid_of(grid).world() != nullptr; },
+      arg("grid"));
   module.def("rounds_begin", &begin, arg("context"), arg("rounds"));
   module.def(
       "twin_examples", [](nb::handle context) { return context_of(context).twin_examples(); },

@@ -124,3 +124,18 @@ def test_robust_strategies_give_the_same_model_for_any_number_of_workers(tmp_pat
 def test_wrap_up_is_refused_where_rounds_are_in_python(tmp_path):
     ran = run(tmp_path, "FedMedian", start={"wrap_up": 1.0}, expect="failed")
     assert "wrap_up needs rounds in the core, and FedMedian overrides" in ran.finished["error"]
+
+
+DAILY = {"availability": "daily", "day-from": 1, "day-hours": 6, "time-zones": [0, 6, 12],
+         "seconds-per-example": 30.0, "speed-spread": 0.5, "dropout": 0.1}
+
+
+def test_a_population_is_told_of_where_rounds_in_python_leave_it_out(tmp_path):
+    ran = [run(tmp_path, "FedAvg", {"fraction_train": 0.4, "fraction_evaluate": 0.0,
+                                    "min_available_nodes": 1}, overridden=overridden, nodes=20,
+               population=DAILY, measure=False, start={"timeout": None})
+           for overridden in (False, True)]
+    native, python = ([r["clients"] + r["failures"] for r in one.rounds] for one in ran)
+    assert native[0] == python[0] == 8  # of 20, of whom some are not there
+    assert all("take no virtual time" not in line for line in ran[0].lines)
+    assert any("take no virtual time" in line for line in ran[1].lines)

@@ -63,6 +63,10 @@ class _Loop:
 
     def run(self) -> Result:
         twin = self.context.is_twin
+        if _core.has_population(self.grid):
+            self.context.log("the rounds of a strategy that overrides a hook take no virtual time: "
+                             "the population says who is there at the start, and nobody leaves",
+                             level="warn")
         rounds = TWIN_ROUNDS_MAX if twin else self.plan.num_rounds
         first = _core.rounds_begin(self.context, rounds)
         last = first + rounds - 1

@@ -139,3 +139,11 @@ def test_a_population_is_told_of_where_rounds_in_python_leave_it_out(tmp_path):
     assert native[0] == python[0] == 8  # of 20, of whom some are not there
     assert all("take no virtual time" not in line for line in ran[0].lines)
     assert any("take no virtual time" in line for line in ran[1].lines)
+
+
+@pytest.mark.parametrize("overridden", [False, True])
+def test_what_the_servers_evaluation_raises_comes_out_as_it_is(tmp_path, overridden):
+    for key, why in (("fails-in", "LookupError: no test data (app.py:"), ("odd-in", "float")):
+        ran = run(tmp_path, "FedAvg", overridden=overridden, expect="failed", **{key: 1})
+        assert why in ran.finished["error"]
+        assert len(ran.rounds) == 1  # the first, number 0

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from umbel import _core
+from umbel._errors import InvalidArgument
 from umbel.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 
 from .strategy import Plan, Strategy, same_in_core
@@ -45,6 +46,10 @@ class FedAvg(Strategy):
                  arrayrecord_key: str = "arrays", configrecord_key: str = "config",
                  train_metrics_aggr_fn: AggregationFn | None = None,
                  evaluate_metrics_aggr_fn: AggregationFn | None = None) -> None:
+        for name, share in (("train", fraction_train), ("evaluate", fraction_evaluate)):
+            if not 0 <= share <= 1:
+                raise InvalidArgument(f"{type(self).__name__}: fraction_{name} is {share}, "
+                                      "expected a share from 0 to 1")
         self.fraction_train = fraction_train
         self.fraction_evaluate = fraction_evaluate
         self.min_train_nodes = min_train_nodes if fraction_train != 0 else 0

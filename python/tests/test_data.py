@@ -1,4 +1,4 @@
-"""Data sets and partitions are the core's, whose tests hold them to their papers; here is the way."""
+"""Data sets and partitions are the core's, whose tests hold them to their papers; here, the way."""
 
 from __future__ import annotations
 

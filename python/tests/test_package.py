@@ -103,7 +103,8 @@ print(took, *(heavy & set(sys.modules)))
 """
     best = 1.0
     for _ in range(5):
-        ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+        command = [sys.executable, "-c", text]
+        ran = subprocess.run(command, capture_output=True, text=True, check=True)
         seconds, *heavy = ran.stdout.split()
         assert not heavy
         best = min(best, float(seconds))

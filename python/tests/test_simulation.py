@@ -1,4 +1,4 @@
-"""A run in this process: the same bytes for any number of workers, and words for what goes wrong."""
+"""A run in this process: the same bytes for any number of workers; words for what goes wrong."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def served(client: ClientApp, main: Main, nodes: int = 4, **options: Any) -> Any
     return run_simulation(server, client, nodes, **options)
 
 
-def asked(grid: Grid, kind: str, content: RecordDict | None = None, **options: Any) -> list[Message]:
+def asked(
+    grid: Grid, kind: str, content: RecordDict | None = None, **options: Any
+) -> list[Message]:
     content = content or RecordDict()
     ids = grid.get_node_ids()
     return grid.send_and_receive([Message(content, i, kind) for i in ids], **options)
@@ -114,7 +116,8 @@ def test_what_main_does_is_in_the_result(tmp_path: pathlib.Path) -> None:
         run_config={"a": np.int64(1), "b": 1.0, "c": "x", "d": True},
         progress=lambda event: events.append(event["event"]),
     )  # fmt: skip
-    assert result.status == "completed" and result.records == {"mine": {"loss": 0.5, "list": [1, 2]}}
+    assert result.status == "completed"
+    assert result.records == {"mine": {"loss": 0.5, "list": [1, 2]}}
     assert np.array_equal(result.arrays["0"].numpy(), [0, 1, 2])
     assert result.output == tmp_path / "out" and (result.output / "model.safetensors").exists()
     assert events[0] == "started" and events[-1] == "finished"

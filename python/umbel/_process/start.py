@@ -28,8 +28,9 @@ def main(arguments: list[str]) -> int:
     """Carries out one of the modes; the exit code."""
     options = _parsed(arguments)
     # Prints reach the run's log line by line, also from a process that is killed.
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    streams: list[Any] = [sys.stdout, sys.stderr]
+    for stream in streams:
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")
     if os.environ.get("UMBEL_DEBUG") != "1":
         sys.breakpointhook = _no_breakpoint
     if options.flower:

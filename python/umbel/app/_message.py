@@ -208,7 +208,8 @@ def _unpack(
         dst_node_id = args[1]
     if len(args) > 2:
         message_type = args[2]
-    if dst_node_id is not None and (isinstance(dst_node_id, bool) or not hasattr(dst_node_id, "__index__")):
+    is_number = hasattr(dst_node_id, "__index__") and not isinstance(dst_node_id, bool)
+    if dst_node_id is not None and not is_number:
         raise WrongType(
             f"Message: dst_node_id is of type {type(dst_node_id).__name__}, expected an int"
         )

@@ -8,7 +8,7 @@ from umbel._errors import InvalidArgument, NotFound, WrongType
 from umbel.app import Context, Message, MessageType
 
 Action = Callable[[Message, Context], Message]
-# Sees the message on its way in and the reply on its way out; calls the third argument for the rest.
+# Sees the message on its way in and the reply on its way out; its third argument is the rest.
 Mod = Callable[[Message, Context, Action], Message]
 
 _DEFAULT = "default"

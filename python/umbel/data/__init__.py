@@ -51,8 +51,8 @@ class Dataset:
         return len(self.labels)
 
     def __repr__(self) -> str:
-        shape = list(self.features.shape)
-        return f"Dataset({self.name!r}, features={self.features.dtype}{shape}, {self.classes} classes)"
+        features = f"{self.features.dtype}{list(self.features.shape)}"
+        return f"Dataset({self.name!r}, features={features}, {self.classes} classes)"
 
 
 def _dataset(parts: dict[str, Any]) -> Dataset:

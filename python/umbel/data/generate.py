@@ -77,8 +77,8 @@ def pattern_images(**options: Any) -> Dataset:
     """Grey images, uint8 [n, side, side]; each class has a pattern of light and dark spots.
 
     Args:
-        options: examples (10,000), side (28), classes (10), clients (10), shift_max (4), noise (16),
-            brightness (24), client_spread (0), seed (0).
+        options: examples (10,000), side (28), classes (10), clients (10), shift_max (4),
+            noise (16), brightness (24), client_spread (0), seed (0).
     """
     return _made(_core.pattern_images(options))
 

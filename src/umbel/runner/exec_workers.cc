@@ -1,10 +1,9 @@
+#include "umbel/runner/exec_workers.h"
+
 #include <absl/synchronization/mutex.h>
 #include <sys/socket.h>
 
 #include <map>
-
-#include "umbel/runner/child_process.h"
-#include "umbel/runner/worker_source.h"
 
 namespace umbel::runner {
 

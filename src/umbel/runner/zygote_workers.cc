@@ -11,12 +11,9 @@
 #include <optional>
 #include <thread>
 
-#include "umbel/runner/child_process.h"
-#include "umbel/runner/worker_source.h"
+#include "umbel/runner/exec_workers.h"
 
 namespace umbel::runner {
-
-ProcessOptions process_options(const WorkerCommand& command);
 
 namespace {
 

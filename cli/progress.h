@@ -47,7 +47,7 @@ class Progress {
 
 // `round 3/20 loss 0.512 accuracy 0.834 clients 100 (2 failed) 2,310 clients/s 0.04s`
 std::string round_line(const Run& run, const RoundEvent& round);
-// `[client 12] warn: message` as `umbel log` and --stream show it; further lines of it are indented.
+// `[client 12] warn: message` as `umbel log` and --stream show it; further lines are indented.
 std::string log_text(const LogLine& line);
 
 // A round's number of that name: the server's evaluation, else the clients', else from training.

@@ -253,6 +253,26 @@ class Simulated(Case):
         self.assertIn("numpy", done.stdout)
         self.assertIn("pip install numpy", done.stdout)
 
+    def test_new_says_what_there_is_to_install(self):
+        bare = self.f.folder / "bare"
+        subprocess.run([PYTHON, "-m", "venv", "--without-pip", bare], check=True)
+        for template, package in (("pytorch", "torch"), ("sklearn", "scikit-learn"), ("numpy", None)):
+            made = self.f.umbel("new", f"new-{template}", "-t", template, "--python", bare / "bin/python")
+            expected = package and f"{bare}/bin/python has no {package} yet: "\
+                                   f"`{bare}/bin/python -m pip install {package}`"
+            self.assertEqual(made["missing"], expected)
+
+    def test_a_ported_app_gives_the_same_bits(self):
+        app = self.flower_app()
+        before = self.simulated(app)
+        self.assertTrue(self.f.umbel("port", app, "--dry-run")["lines"])
+        self.assertFalse((app / "umbel.toml").exists())
+        self.f.umbel("port", app)
+        self.assertIn("umbel.clientapp", (app / "fl_app" / "client_app.py").read_text())
+        self.assertTrue(before)
+        self.assertEqual(self.simulated(app), before)
+        self.assertIn("no such folder", self.f.umbel("port", "nowhere", code=4)["error"])
+
     def test_the_twin_of_an_app_in_python(self):
         run = self.f.simulate(self.app(), "", "--twin")
         twin = next(r for r in self.f.umbel("ls")["runs"] if r["run-id"] == run["run-id"] + 1)

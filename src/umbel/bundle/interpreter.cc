@@ -19,7 +19,8 @@ here = os.getcwd()
 if sys.path and sys.path[0] == '': del sys.path[0]
 def stop(why):
     import json
-    why = '%s: %s; or name another interpreter with --python or UMBEL_PYTHON' % (sys.executable, why)
+    other = 'or name another interpreter with --python or UMBEL_PYTHON'
+    why = '%s: %s; %s' % (sys.executable, why, other)
     sys.stderr.write(why + '\n')
     if 'UMBEL_EVENTS_FD' in os.environ:
         event = {'event': 'finished', 'status': 'failed', 'error': why, 'exit-code': 4}
@@ -38,8 +39,8 @@ except ImportError as error:
     folder = os.path.dirname(found.origin or '') if found else ''
     made = [file for file in os.listdir(folder or '.') if file.startswith('_core.')]
     if folder and name == 'umbel._core' and made:
-        stop('is Python %d.%d, and umbel in %s was compiled for another (%s): %sumbel==%V` installs one'
-             % (sys.version_info[0], sys.version_info[1], folder, ', '.join(made), pip))
+        stop('is Python %d.%d, and umbel in %s was compiled for another (%s): '
+             '%sumbel==%V` installs one' % (sys.version_info[0], sys.version_info[1], folder, ', '.join(made), pip))
     what = 'umbel==%V' if name.split('.')[0] == 'umbel' else name
     stop('cannot import umbel: %s: %s%s` installs it' % (error, pip, what))
 except AttributeError:

@@ -48,7 +48,8 @@ def train(message: Message, context: Context) -> Message:
     if config["drawn"]:
         w += context.rng().random(w.shape, dtype=np.float32)
     metrics = MetricRecord({"num-examples": 10 + number, "loss": float(number)})
-    return Message(RecordDict({"arrays": ArrayRecord({"w": w}), "metrics": metrics}), reply_to=message)
+    reply = RecordDict({"arrays": ArrayRecord({"w": w}), "metrics": metrics})
+    return Message(reply, reply_to=message)
 
 
 @server.main()

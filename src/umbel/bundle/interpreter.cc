@@ -31,7 +31,8 @@ if sys.version_info < (3, 10):
 pip = '`%s -m pip install ' % sys.executable
 try:
     import umbel
-    version = umbel.__version__
+    version = getattr(umbel, '__version__', None)
+    if version is None: stop('what it has as umbel is something else: %sumbel==%V` installs it' % pip)
     import umbel._core
 except ImportError as error:
     import importlib.util
@@ -39,12 +40,11 @@ except ImportError as error:
     folder = os.path.dirname(found.origin or '') if found else ''
     made = [file for file in os.listdir(folder or '.') if file.startswith('_core.')]
     if folder and name == 'umbel._core' and made:
+        facts = sys.version_info[0], sys.version_info[1], folder, ', '.join(made), pip
         stop('is Python %d.%d, and umbel in %s was compiled for another (%s): '
-             '%sumbel==%V` installs one' % (sys.version_info[0], sys.version_info[1], folder, ', '.join(made), pip))
+             '%sumbel==%V` installs one' % facts)
     what = 'umbel==%V' if name.split('.')[0] == 'umbel' else name
     stop('cannot import umbel: %s: %s%s` installs it' % (error, pip, what))
-except AttributeError:
-    stop('what it has as umbel is something else: %sumbel==%V` installs it' % pip)
 if version != '%V':
     stop('has umbel %s, this is %V: %sumbel==%V` installs it' % (version, pip))
 import runpy

@@ -131,6 +131,8 @@ TEST_F(InterpreterTest, WhatIsWrongIsOneLineWithTheInterpreterAndWhatToDo) {
               HasSubstr("is Python 3.9, Umbel needs 3.10 or newer"));
   EXPECT_THAT(one_line(run("")), HasSubstr("No module named 'umbel': `/usr/bin/python3 -m pip "
                                            "install umbel==" UMBEL_VERSION "` installs it"));
+  file("packages/umbel/__init__.py", "");
+  EXPECT_THAT(one_line(run("")), HasSubstr("what it has as umbel is something else"));
   file("packages/umbel/__init__.py", "__version__ = '0.0.7'\n");
   file("packages/umbel/_core.py", "");
   EXPECT_THAT(one_line(run("")), HasSubstr("has umbel 0.0.7, this is " UMBEL_VERSION));

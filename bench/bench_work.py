@@ -110,16 +110,20 @@ def accuracy(folder, model):
 
 
 class Clock:
-    """When rounds ended.  Called after each round, on the server's side, with the round from 1."""
+    """When rounds ended; says WARM when those begin that count.  Called after each round, on the server's side, with the round from 1."""
 
     def __init__(self, task):
         self.warm_up, self.rounds = task["warm_up"], task["rounds"]
         self.announces, self.work = task.get("announce", False), task["work"]
         self.started = time.perf_counter()
         self.ends = {0: self.started}
+        if not self.warm_up:
+            print("WARM", flush=True)
 
     def round_ended(self, number):
         self.ends[number] = time.perf_counter()
+        if number == self.warm_up:
+            print("WARM", flush=True)
 
     @property
     def last(self):

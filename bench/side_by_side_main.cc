@@ -122,6 +122,12 @@ double accuracy(const Task& task, const ArrayRecord& arrays) {
          static_cast<double>(all.size());
 }
 
+// A line that the driver reads at once.
+void say(const std::string& line) {
+  fmt::print("{}\n", line);
+  std::fflush(stdout);
+}
+
 void run(const Task& task) {
   const data::Dataset train = images(task, "train");
   Cohorts cohorts;
@@ -135,9 +141,9 @@ void run(const Task& task) {
       simulation, Context(run), fed_avg({.clients_train = task.cohort}), initial(task),
       {.rounds = task.warm_up + task.rounds, .evaluate = [&](uint64_t, const ArrayRecord& arrays) {
          ends.push_back(Clock::now());
+         if (ends.size() == task.warm_up + 1) say("WARM");
          if (task.announce) {
-           fmt::print("ACCURACY {}\n", accuracy(task, arrays));
-           std::fflush(stdout);
+           say(fmt::format("ACCURACY {}", accuracy(task, arrays)));
          }
          return MetricRecord();
        }});

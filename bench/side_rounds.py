@@ -118,6 +118,9 @@ class Work:
                "peer-value": clients / statistics.median(theirs), "peer-version": f"{FLWR}, {RAY}, {PFL}",
                "ours-settings": ours.best, "peer-settings": peer.best, "runs": len(mine),
                **spread([b / a for a, b in zip(mine, theirs)])}
+        used, peer_used = (statistics.median(one["processor"] for one in results[side.name]) for side in (ours, peer))
+        if used * self.task["rounds"] > 0.1:  # of a clock of hundredths; what a busy machine does to the ratio, it does not to this
+            row["processor-ratio"] = peer_used / used
         floor = self.bench.floor(self.task["work"])
         if floor:
             row.update({"floor": floor, "share-of-floor": row["ours"] / floor})

@@ -99,12 +99,17 @@ class Side:
                                 start_new_session=True)
 
     def measure(self, task, memory=False):
-        """What the program said in its line RESULT; "mebibytes" too if its memory is watched."""
+        """What the program said in its line RESULT, and as "processor" the seconds that its processes computed for
+        a round; "mebibytes" too if their memory is watched."""
+        before = 0
         with self.lines({**task, **self.best}) as (process, lines), \
                 Memory(process.pid) if memory else contextlib.nullcontext() as watch:
             for line in lines:
+                if line.startswith("WARM"):
+                    before = computed(process.pid)
                 if line.startswith("RESULT "):
                     result = json.loads(line.removeprefix("RESULT "))
+                    result["processor"] = (computed(process.pid) - before) / task["rounds"]
                     return {**result, "mebibytes": watch.most / 2**20} if memory else result
 
     def first_accuracy(self, task):
@@ -144,6 +149,16 @@ def session(leader):
             with contextlib.suppress(OSError):
                 if os.getsid(int(entry.name)) == leader:
                     yield int(entry.name)
+
+
+def computed(leader):
+    """Seconds of processor time that a session's processes have taken."""
+    ticks = 0
+    for each in session(leader):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{each}/stat", encoding="utf-8") as file:
+                ticks += sum(int(field) for field in file.read().rpartition(")")[2].split()[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def end_session(process):

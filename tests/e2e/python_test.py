@@ -209,6 +209,9 @@ class Simulated(Case):
     def test_a_breakpoint_without_a_terminal_says_what_to_do(self):
         run = self.f.simulate(self.app(), "trouble=break")
         self.assertIn("umbel run --debug", self.log_here(run))
+        self.assertIn("--format json", self.f.umbel("run", self.app(), "--debug", code=4)["error"])
+        refused = self.f.call("run", self.app(), "somewhere", "--debug")
+        self.assertEqual((refused.returncode, "only a simulation" in refused.stderr), (4, True))
 
     def begun(self):
         umbel = subprocess.Popen(

@@ -32,7 +32,7 @@ pip = '`%s -m pip install ' % sys.executable
 try:
     import umbel
     version = getattr(umbel, '__version__', None)
-    if version is None: stop('what it has as umbel is something else: %sumbel==%V` installs it' % pip)
+    if version is None: stop('has something else as umbel: %sumbel==%V` installs it' % pip)
     import umbel._core
 except ImportError as error:
     import importlib.util

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import federate
 import numpy as np
@@ -242,6 +244,26 @@ def test_servers_that_cannot_be_are_named(tmp_path, server, why):
     assert why in ran.finished["error"]
     if not why:
         assert ran.rounds[-1]["clients"] == 0  # nobody is drawn where too few are there
+
+
+def test_a_script_simulates_with_flowers_call(tmp_path):
+    app(tmp_path, """
+server = ServerApp(server_fn=lambda context: ServerAppComponents(
+    config=ServerConfig(num_rounds=2),
+    strategy=FedAvg(initial_parameters=ndarrays_to_parameters(BEGIN))))
+""")
+    code = """
+from umbel.compat import install
+install()
+from flwr.simulation import run_simulation
+from old import client, server
+ran = run_simulation(server_app=server, client_app=client, num_supernodes=3,
+                     backend_name="ray", backend_config={"client_resources": {"num_cpus": 1}})
+print(ran.status, [event["round"] for event in ran.history], ran.metrics["loss"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, timeout=60,
+                          capture_output=True, check=True)
+    assert done.stdout.splitlines()[-1].startswith("completed [1, 2] 4.66666")
 
 
 def test_parameters_are_npy_and_nothing_is_unpickled():

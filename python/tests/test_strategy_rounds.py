@@ -147,3 +147,11 @@ def test_what_the_servers_evaluation_raises_comes_out_as_it_is(tmp_path, overrid
         ran = run(tmp_path, "FedAvg", overridden=overridden, expect="failed", **{key: 1})
         assert why in ran.finished["error"]
         assert len(ran.rounds) == 1  # the first, number 0
+
+
+@pytest.mark.parametrize("overridden", [False, True])
+def test_rounds_that_all_failed_are_a_failed_run_however_few(tmp_path, overridden):
+    ran = run(tmp_path, "FedAvg", overridden=overridden, nodes=2, rounds=2, broken=[0, 1],
+              expect="failed")
+    assert "no round changed the model: round 2" in ran.finished["error"]
+    assert "ValueError: no data here" in ran.finished["error"]

@@ -31,7 +31,14 @@ def run(grid: Grid, components: ServerAppComponents) -> None:
     config = components.config or ServerConfig()
     adapter = _Adapter(strategy, components.client_manager or SimpleClientManager(), grid)
     adapter.start(grid, adapter.initial(), num_rounds=config.num_rounds,
-                  timeout=config.round_timeout, evaluate_fn=adapter.evaluate)
+                  timeout=config.round_timeout,
+                  evaluate_fn=adapter.evaluate if _evaluates(strategy) else None)
+
+
+def _evaluates(strategy: Any) -> bool:
+    """Whether the strategy may measure the model on the server."""
+    plain = getattr(type(strategy), "evaluate", None) is FedAvg.evaluate
+    return not plain or strategy.evaluate_fn is not None
 
 
 class _Adapter(Strategy):

@@ -59,6 +59,7 @@ class _Loop:
         self.arrays = arrays
         self.result = Result(arrays=arrays)
         self.skipped_in_a_row = 0
+        self.example = ""  # of a failure, the latest
         self.trained_on = 0.0  # examples, in a twin
 
     def run(self) -> Result:
@@ -86,8 +87,17 @@ class _Loop:
                 if number != last:
                     _core.ended_early(self.context, reason)
                 break
+        self._require_trained()
         self.result.arrays = self.arrays
         return self.result
+
+    def _require_trained(self) -> None:
+        """Rounds that were each skipped, however few, have made nothing."""
+        rounds = [report for report in self.result.history if report["round"] > 0]
+        if rounds and all(report["note"].startswith("skipped: ") for report in rounds):
+            last = rounds[-1]
+            raise Aborted(f"no round changed the model: round {last['round']}: {last['note']}; "
+                          f"for example {self.example}")
 
     def _round(self, number: int, last: bool) -> tuple[MetricRecord, bool]:
         """One round; what stopping goes by, and whether the model was measured."""
@@ -106,9 +116,8 @@ class _Loop:
         if changed:
             _core.round_model(self.context, number, self.arrays)
         if self.skipped_in_a_row >= SKIPPED_IN_A_ROW_MAX:
-            node, kind, reason = this.failures[0]
             raise Aborted(f"{self.skipped_in_a_row} rounds in a row were skipped; round {number}: "
-                          f"{this.note}; for example client {node} ({kind}): {reason}")
+                          f"{this.note}; for example {self.example}")
         return (MetricRecord() if this.note else all_metrics), evaluated
 
     def _train(self, this: _Round) -> bool:
@@ -184,6 +193,9 @@ class _Loop:
             self.context.log(f"round {this.number}: {len(failures) - FAILURES_NAMED_MAX} more "
                              "clients failed", level="warn")
         this.failures += failures
+        if failures:
+            node, kind, reason = failures[0]
+            self.example = f"client {node} ({kind}): {reason}"
         return len(failures)
 
     def _close(self, this: _Round) -> MetricRecord:

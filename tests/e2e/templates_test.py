@@ -326,12 +326,15 @@ nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
 print(json.dumps([cell for cell in notebook.cells if cell.cell_type == "code"]))
 """
 
+    def kernel_variables(self):
+        return dict(self.variables, PYTHONPATH=str(PROGRAMS.parent / "python"), JUPYTER_PATH="",
+                    IPYTHONDIR=f"{self.root}/ipython")
+
     def test_the_tutorial_runs_and_shows_progress_and_curves(self):
         tutorial = ROOT / "notebooks" / "tutorial.ipynb"
         done = subprocess.run([self.python, "-c", self.EXECUTE, tutorial], text=True,
                               capture_output=True, timeout=SECONDS_MAX, cwd=self.root,
-                              env=dict(self.variables, PYTHONPATH=str(PROGRAMS.parent / "python"),
-                                       JUPYTER_PATH="", IPYTHONDIR=f"{self.root}/ipython"))
+                              env=self.kernel_variables())
         self.assertEqual(done.returncode, 0, done.stderr)
         outputs = [output for cell in json.loads(done.stdout.splitlines()[-1])
                    for output in cell["outputs"]]
@@ -345,6 +348,66 @@ print(json.dumps([cell for cell in notebook.cells if cell.cell_type == "code"]))
         accuracy = [float(data["text/plain"]) for data in shown
                     if re.fullmatch(r"0\.\d+", data.get("text/plain", ""))]
         self.assertGreater(accuracy[0], 0.85)
+
+    APP = """
+import os, subprocess, time
+import numpy as np
+from umbel.app import ArrayRecord, Message, MetricRecord, RecordDict
+from umbel.clientapp import ClientApp
+from umbel.serverapp import ServerApp
+from umbel.serverapp.strategy import FedAvg
+from umbel.simulation import run_simulation
+
+client, server = ClientApp(), ServerApp()
+
+@client.train()
+def train(message, context):
+    time.sleep(0.1)
+    content = {"arrays": ArrayRecord([np.zeros(3)]), "metrics": MetricRecord({"num-examples": 1})}
+    return Message(RecordDict(content), reply_to=message)
+
+@server.main()
+def main(grid, context):
+    FedAvg(fraction_evaluate=0).start(grid, ArrayRecord([np.zeros(3)]), num_rounds=10_000)
+
+def children():
+    listed = subprocess.Popen(["ps", "--ppid", str(os.getpid()), "-o", "pid="], text=True,
+                              stdout=subprocess.PIPE)
+    found = [int(pid) for pid in listed.communicate()[0].split()]
+    return [pid for pid in found if pid != listed.pid]
+"""
+
+    INTERRUPT = """
+import asyncio, json, sys, nbclient, nbformat
+sources = [sys.argv[1], "run_simulation(server, client, 10)", "children()"]
+cells = [nbformat.v4.new_code_cell(source) for source in sources]
+kernel = nbclient.NotebookClient(nbformat.v4.new_notebook(cells=cells), timeout=120,
+                                 kernel_name="python3", allow_errors=True)
+
+async def main():
+    async with kernel.async_setup_kernel():
+        await kernel.async_execute_cell(cells[0], 0)
+        running = asyncio.create_task(kernel.async_execute_cell(cells[1], 1))
+        while "clients</th>" not in json.dumps(cells[1].outputs):  # a round was shown
+            await asyncio.sleep(0.05)
+        await kernel.km.interrupt_kernel()
+        await running
+        await kernel.async_execute_cell(cells[2], 2)
+
+asyncio.run(main())
+print(json.dumps([cell.outputs for cell in cells]))
+"""
+
+    def test_the_stop_button_ends_a_run_and_all_its_processes(self):
+        done = subprocess.run([self.python, "-c", self.INTERRUPT, self.APP], text=True,
+                              capture_output=True, timeout=SECONDS_MAX, cwd=self.root,
+                              env=self.kernel_variables())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        made, ran, after = json.loads(done.stdout.splitlines()[-1])
+        self.assertEqual(made, [])
+        self.assertIn("stopped after", ran[0]["data"]["text/plain"])
+        self.assertEqual(ran[-1]["ename"], "KeyboardInterrupt")
+        self.assertEqual(after[0]["data"]["text/plain"], "[]")
 
     def test_the_repositorys_copy_has_no_outputs(self):
         cells = json.loads((ROOT / "notebooks" / "tutorial.ipynb").read_text())["cells"]

@@ -55,7 +55,7 @@ def train(message: Message, context: Context) -> Message:
     weights = weights_of(message.content["arrays"])
     trained, loss = mlp.fit(weights, x[batches], y[batches], config["learning-rate"])
     metrics = MetricRecord({"num-examples": len(y), "loss": float(loss)})
-    arrays = ArrayRecord({name: trained[name] for name in weights})  # JAX sorts its dicts
+    arrays = ArrayRecord(trained)
     return Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=message)
 
 

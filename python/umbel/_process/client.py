@@ -8,7 +8,7 @@ from typing import Any
 
 from umbel._process.seeding import seed_all
 from umbel._process.where import line_of, place_of, shown_traceback
-from umbel.app import Context, Error, ErrorCode, Message, RecordDict
+from umbel.app import ArrayRecord, Context, Error, ErrorCode, Message, RecordDict
 from umbel.clientapp import ClientApp, UnknownAction
 
 Answer = Callable[[Message, Context], "RecordDict | Error"]
@@ -62,13 +62,30 @@ class Answers:
             )
         if reply.has_error():
             return Error(reply.error.code, f"client {client}: {reply.error.reason or 'no reason'}")
-        return reply.content
+        return _in_the_order_asked(reply.content, message)
 
     def _log(self, error: BaseException, context: Context) -> None:
         place = place_of(error)
         count = self._logged[place] = self._logged.get(place, 0) + 1
         if count <= _TRACEBACKS_MAX:
             context.log(shown_traceback(error).rstrip(), "error")
+
+
+def _in_the_order_asked(content: RecordDict, message: Message) -> RecordDict:
+    """Arrays under the names that the message has them under, in its order.
+
+    Layouts have an order, and code loses it: JAX's transformations sort the names of dicts.
+    """
+    for key, asked in message.content.array_records.items():
+        arrays = content.get(key)
+        if (
+            isinstance(arrays, ArrayRecord)
+            and len(arrays) == len(asked)
+            and list(arrays) != list(asked)
+            and all(name in arrays for name in asked)
+        ):
+            content[key] = ArrayRecord({name: arrays[name] for name in asked})
+    return content
 
 
 def _described(value: object) -> str:

@@ -49,18 +49,38 @@ bool is_foreign_endian(std::string_view format) {
                   name, dtype));
 }
 
+// Some leave shape or strides out even where they are asked for: ctypes, NumPy's dates.
+Shape shape_in(const Py_buffer& view) {
+  if (view.shape) return Shape(view.shape, view.shape + view.ndim);
+  return view.ndim == 0 ? Shape() : Shape{view.itemsize ? view.len / view.itemsize : 0};
+}
+Shape strides_in(const Py_buffer& view, const Shape& shape) {
+  if (view.strides) return Shape(view.strides, view.strides + view.ndim);
+  Shape strides(shape.size(), view.itemsize);
+  for (size_t axis = shape.size(); axis-- > 1;) strides[axis - 1] = strides[axis] * shape[axis];
+  return strides;
+}
+
+// Whether bytes without a type are elements of one: NumPy gives its dates' bytes as such.
+bool are_dates(nb::handle object, std::string_view format) {
+  if (format != "B" || !nb::hasattr(object, "dtype")) return false;
+  const nb::object dtype = object.attr("dtype");
+  return nb::hasattr(dtype, "kind") && !nb::object(dtype.attr("kind")).equal(nb::str("u"));
+}
+
 // The array that lies in a view; nothing for a layout that NumPy has to change first.
 std::optional<Array> array_of(std::unique_ptr<Held> held, nb::handle object,
                               std::string_view name) {
   const Py_buffer& view = held->view;
   const std::string_view format = view.format ? view.format : "B";
   if (is_foreign_endian(format) && view.itemsize > 1) return std::nullopt;
+  if (are_dates(object, format)) refuse_dtype(object, name, format);
   const auto item = static_cast<size_t>(view.itemsize);
   const std::optional<DType> dtype =
       dtype_of_format(is_foreign_endian(format) ? format.substr(1) : format, item);
   if (!dtype || size_of(*dtype) != item) refuse_dtype(object, name, format);
-  const Shape shape(view.shape, view.shape + view.ndim);
-  const Shape strides(view.strides, view.strides + view.ndim);
+  const Shape shape = shape_in(view);
+  const Shape strides = strides_in(view, shape);
   const auto* data = static_cast<const std::byte*>(view.buf);
   if (!dlpack::is_packed(shape, strides, item)) {
     return or_throw(Array::make(*dtype, shape, dlpack::packed(data, shape, strides, item)));
@@ -70,16 +90,27 @@ std::optional<Array> array_of(std::unique_ptr<Held> held, nb::handle object,
   return or_throw(Array::make(*dtype, shape, Buffer::adopt(bytes, [owned] { delete owned; })));
 }
 
-std::optional<Array> by_buffer(nb::handle object, std::string_view name) {
-  if (!PyObject_CheckBuffer(object.ptr())) return std::nullopt;
+std::unique_ptr<Held> buffer_of(nb::handle object) {
+  if (!PyObject_CheckBuffer(object.ptr())) return nullptr;
   auto held = std::make_unique<Held>();
-  if (PyObject_GetBuffer(object.ptr(), &held->view, PyBUF_RECORDS_RO) != 0) {
-    PyErr_Clear();  // bfloat16, dates: the object may have other ways
-    return std::nullopt;
-  }
+  if (PyObject_GetBuffer(object.ptr(), &held->view, PyBUF_RECORDS_RO) == 0) return held;
+  PyErr_Clear();  // bfloat16, dates: the object may have other ways
+  return nullptr;
+}
+
+// An ndarray, whatever class the object is of, with this machine's order of bytes.
+nb::object in_native_order(nb::handle object) {
+  const nb::object plain = nb::module_::import_("numpy").attr("asarray")(object);
+  return plain.attr("astype")(plain.attr("dtype").attr("newbyteorder")("="));
+}
+
+std::optional<Array> by_buffer(nb::handle object, std::string_view name) {
+  std::unique_ptr<Held> held = buffer_of(object);
+  if (!held) return std::nullopt;
   if (std::optional<Array> array = array_of(std::move(held), object, name)) return array;
-  const nb::object dtype = object.attr("dtype").attr("newbyteorder")("=");
-  return array_from(object.attr("astype")(dtype), name);
+  const nb::object native = in_native_order(object);
+  held = buffer_of(native);
+  return held ? array_of(std::move(held), native, name) : std::nullopt;
 }
 
 bool is_bfloat16(nb::handle object) {
@@ -95,7 +126,7 @@ Array as_bfloat16(const Array& bits) {
 
 Array by_dlpack(nb::handle object, std::string_view name) {
   // A tensor that gradients flow into shares its elements without them.
-  if (nb::hasattr(object, "requires_grad") && nb::cast<bool>(object.attr("requires_grad"))) {
+  if (nb::hasattr(object, "requires_grad") && object.attr("requires_grad").is(Py_True)) {
     return dlpack::import(object.attr("detach")(), name);
   }
   return dlpack::import(object, name);
@@ -108,7 +139,8 @@ Array array_from(nb::handle object, std::string_view name) {
   if (std::optional<Array> array = by_buffer(object, name)) return *std::move(array);
   const bool is_ndarray = nb::hasattr(object, "__array_interface__");
   if (is_ndarray && is_bfloat16(object)) {  // of the package ml_dtypes
-    return as_bfloat16(array_from(object.attr("view")("uint16"), name));
+    const nb::object bits = object.attr("view")("uint16");
+    if (const std::optional<Array> array = by_buffer(bits, name)) return as_bfloat16(*array);
   }
   if (is_ndarray) refuse_dtype(object, name, "?");
   if (nb::hasattr(object, "__dlpack__")) return by_dlpack(object, name);

@@ -5,6 +5,7 @@
 
 #include "convert.h"
 #include "dlpack.h"
+#include "gil.h"
 #include "umbel/record/npy.h"
 
 namespace umbel::python {
@@ -140,7 +141,7 @@ nb::object ndarray_over(const Array& array, nb::handle owner) {
 Buffer copied(const Buffer& buffer) {
   constexpr size_t kLarge = 1 << 20;
   if (buffer.size() < kLarge) return buffer.clone();
-  const nb::gil_scoped_release release;
+  const WithoutGil release;
   return buffer.clone();
 }
 
@@ -159,8 +160,11 @@ nb::object as_array(nb::handle self, nb::object dtype, nb::object copy) {
   return view.attr("astype")(dtype, **how);
 }
 
-nb::object dlpack_capsule(const Array& array, nb::object, nb::object max_version, nb::object,
+nb::object dlpack_capsule(const Array& array, nb::object, nb::object max_version, nb::object device,
                           nb::object copy) {
+  if (!device.is_none() && !device.equal(nb::make_tuple(1, 0))) {
+    throw nb::buffer_error("an Array's elements are in the CPU's memory");
+  }
   const bool versioned = !max_version.is_none() && nb::cast<int>(nb::handle(max_version)[0]) >= 1;
   if (!copy.is_none() && nb::cast<bool>(copy)) {
     const Array own = or_throw(Array::make(array.dtype(), array.shape(), copied(array.buffer())));
@@ -176,13 +180,22 @@ DType dtype_from(nb::handle object) {
   return *dtype;
 }
 
+int64_t extent_from(nb::handle object) {
+  const Py_ssize_t extent = PyNumber_AsSsize_t(object.ptr(), PyExc_OverflowError);
+  PyErr_Clear();
+  if (extent >= 0) return extent;
+  throw Error(invalid_argument("Array: shape has {}, expected integers, 0 or more",
+                               nb::repr(object).c_str()));
+}
+
 // Flower's form: dtype, shape, how the bytes say it, the bytes.
 Array from_parts(nb::handle dtype_name, nb::handle dimensions, nb::handle form, nb::handle data) {
   const DType dtype = dtype_from(dtype_name);
   Shape shape;
-  for (const nb::handle extent :
-       nb::borrow<nb::tuple>(nb::steal(PySequence_Tuple(dimensions.ptr())))) {
-    shape.push_back(nb::cast<int64_t>(extent));
+  const nb::object extents = nb::steal(PySequence_Tuple(dimensions.ptr()));
+  if (!extents.is_valid()) throw nb::python_error();
+  for (const nb::handle extent : nb::borrow<nb::tuple>(extents)) {
+    shape.push_back(extent_from(extent));
   }
   if (!PyBytes_Check(data.ptr())) throw WrongType("Array: data is no bytes");
   const auto* begin = reinterpret_cast<const std::byte*>(PyBytes_AS_STRING(data.ptr()));

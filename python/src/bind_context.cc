@@ -15,25 +15,19 @@ LogLevel level_from(const std::string& level) {
 }
 
 void log(const ContextRef& ref, nb::handle message, const std::string& level) {
-  const Context& context = ref.get();
-  const std::string text = text_from(message, "log: the message");
+  const std::string text = shown_text(message);
   const LogLevel at = level_from(level);
-  const nb::gil_scoped_release release;
-  context.log(at, text);
+  ref.use([&](const Context& context) { context.log(at, text); });
 }
 
 void publish(const ContextRef& ref, const std::string& name, nb::handle metrics) {
-  const Context& context = ref.get();
   const MetricRecord record = metrics_from(metrics);
-  const nb::gil_scoped_release release;
-  context.publish(name, record);
+  ref.use([&](const Context& context) { context.publish(name, record); });
 }
 
 void save(const ContextRef& ref, const std::string& name, nb::handle arrays) {
-  const Context& context = ref.get();
   const ArrayRecord record = arrays_from(arrays);
-  const nb::gil_scoped_release release;
-  context.save(name, record);
+  ref.use([&](const Context& context) { context.save(name, record); });
 }
 
 nb::object time_left(const ContextRef& ref) {
@@ -44,7 +38,7 @@ nb::object time_left(const ContextRef& ref) {
 }  // namespace
 
 Context& ContextRef::get() const {
-  if (context_) return *context_;
+  if (Context* context = context_) return *context;
   throw Error(failed_precondition(
       "the context is of no use any more: the call that it was given to is over"));
 }

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "convert.h"
+#include "gil.h"
 
 namespace umbel::python {
 
@@ -53,14 +54,16 @@ class Outgoing {
 
   std::shared_ptr<const RecordDict> content_of(nb::handle message) {
     const nb::object content = message.attr("content");
-    auto& known = contents_[content.ptr()];
-    if (!known) known = std::make_shared<const RecordDict>(kept(content_from(content)));
+    auto& [object, known] = contents_[content.ptr()];
+    if (known) return known;
+    known = std::make_shared<const RecordDict>(kept(content_from(content)));
+    object = content;  // it keeps its address for itself
     return known;
   }
 
   Grid& grid_;
   std::vector<Message> messages_;
-  std::unordered_map<PyObject*, std::shared_ptr<const RecordDict>> contents_;
+  std::unordered_map<PyObject*, std::pair<nb::object, std::shared_ptr<const RecordDict>>> contents_;
 };
 
 Outgoing outgoing(const GridRef& ref, nb::handle messages) {
@@ -93,7 +96,7 @@ nb::list push(const GridRef& ref, nb::handle messages) {
   Outgoing all = outgoing(ref, messages);
   std::vector<MessageId> ids;
   {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     ids = ref.get().push(std::move(all.messages()));
   }
   nb::list list;
@@ -106,7 +109,7 @@ nb::list pull(const GridRef& ref, nb::handle ids, nb::handle timeout) {
   const Deadline deadline = deadline_from(timeout);
   std::vector<Message> replies;
   {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     replies = ref.get().pull(wanted, deadline);
   }
   return replies_of(replies);
@@ -117,7 +120,7 @@ nb::list send_and_receive(const GridRef& ref, nb::handle messages, nb::handle ti
   Outgoing all = outgoing(ref, messages);
   std::vector<Message> replies;
   {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     replies = ref.get().send_and_receive(std::move(all.messages()), deadline);
   }
   return replies_of(replies);
@@ -125,15 +128,19 @@ nb::list send_and_receive(const GridRef& ref, nb::handle messages, nb::handle ti
 
 void forget(const GridRef& ref, nb::handle ids) {
   const std::vector<MessageId> unwanted = ids_from(ids);
-  const nb::gil_scoped_release release;
+  const WithoutGil release;
   ref.get().forget(unwanted);
 }
 
 }  // namespace
 
 Grid& GridRef::get() const {
-  if (grid_) return *grid_;
-  throw Error(failed_precondition("the grid is of no use any more: the run is over"));
+  if (!grid_) {
+    throw Error(failed_precondition("the grid is of no use any more: the run is over"));
+  }
+  if (thread_ == std::this_thread::get_id()) return *grid_;
+  throw Error(failed_precondition(
+      "the Grid was called from another thread: it belongs to the one that main() is called on"));
 }
 
 Grid& grid_of(nb::handle grid) {

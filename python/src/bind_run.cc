@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 #include <signal.h>
@@ -23,6 +24,10 @@ struct Lent {
   nb::object native;
   ~Lent() { nb::inst_ptr<Ref>(native)->end(); }
 };
+template <class Ref>
+nb::object lend(Ref* ref) {
+  return nb::cast(ref, nb::rv_policy::take_ownership);
+}
 
 // Python's answer to messages: a function of a Message and a Context that gives a RecordDict, or an
 // umbel.app.Error.  It catches what the user's code raises; see umbel/_process/client.py.
@@ -37,26 +42,32 @@ class PythonClients final : public ClientHandler {
     const nb::gil_scoped_acquire gil;
     try {
       return answer(message, context);
+    } catch (const nb::python_error& error) {
+      return refused(message, message_of(status_of(error)));
     } catch (const std::exception& error) {
-      return message.reply(MessageError{
-          MessageError::Code::kBadReply,
-          fmt::format("client {}: {}", message.metadata().destination.value(), error.what())});
+      return refused(message, error.what());
     }
   }
 
  private:
+  static Message refused(const Message& message, std::string_view why) {
+    return message.reply(
+        MessageError{MessageError::Code::kBadReply,
+                     fmt::format("client {}: {}", message.metadata().destination.value(), why)});
+  }
+
   Message answer(const Message& message, Context& context) const {
     static const nb::handle make_context =
         nb::object(nb::module_::import_("umbel.app._context").attr("from_native")).release();
-    const Lent<ContextRef> lent{nb::cast(ContextRef(context))};
+    const Lent<ContextRef> lent{lend(new ContextRef(context))};
     const nb::object scope =
         make_context(lent.native, context.run_id().value(), context.node_id().value());
-    const nb::object reply = (*answer_)(to_python(message), scope);
+    const nb::object asked = to_python(message);
+    const nb::object reply = or_stay([&] { return (*answer_)(asked, scope); });
     if (!PyDict_Check(reply.ptr())) {
       const nb::object code = reply.attr("code");
-      return message.reply(
-          MessageError{code_of_error(nb::cast<int>(code)),
-                       text_from(nb::object(reply.attr("reason")), "Error: reason")});
+      return message.reply(MessageError{code_of_error(nb::cast<int>(code)),
+                                        shown_text(nb::object(reply.attr("reason")))});
     }
     RecordDict content = mine(content_from(reply));
     const nb::object state = scope.attr("_state");
@@ -77,8 +88,8 @@ ServerApp server_app(SharedObject main) {
   app.main([main = std::move(main)](Grid& grid, Context& context) {
     const DenormalMode exact(DenormalMode::kExact);
     const nb::gil_scoped_acquire gil;
-    const Lent<GridRef> grid_lent{nb::cast(GridRef(grid))};
-    const Lent<ContextRef> context_lent{nb::cast(ContextRef(context))};
+    const Lent<GridRef> grid_lent{lend(new GridRef(grid))};
+    const Lent<ContextRef> context_lent{lend(new ContextRef(context))};
     try {
       (*main)(grid_lent.native, context_lent.native, context.run_id().value());
     } catch (const nb::python_error& error) {
@@ -93,12 +104,14 @@ size_t workers_of(const RunSpec& spec) {
 }
 
 // Clients in workers of the zygote at the other end of `control`, which this takes; or, without one
-// (-1), that `command` starts; or, without that, in this process.
-MakeClients clients_of(nb::handle answer, int control, std::vector<std::string> command) {
+// (-1), that `command` starts in `folder`; or, without that, in this process.
+MakeClients clients_of(nb::handle answer, int control, std::vector<std::string> command,
+                       const std::string& folder) {
   if (!command.empty()) {
-    return [command = std::move(command)](const RunSpec& spec, Runtime&) {
+    return [command = std::move(command), folder](const RunSpec& spec, Runtime&) {
       return std::make_unique<runner::ProcessClients>(
-          runner::exec_workers({.arguments = command, .folder = {}}), spec.run, workers_of(spec));
+          runner::exec_workers({.arguments = command, .folder = folder}), spec.run,
+          workers_of(spec));
     };
   }
   if (control < 0) {
@@ -114,12 +127,12 @@ MakeClients clients_of(nb::handle answer, int control, std::vector<std::string> 
 }
 
 int host_app(const std::string& spec, nb::handle main, nb::handle answer, int control,
-             std::vector<std::string> command) {
-  const MakeCarrier simulation = simulated(clients_of(answer, control, std::move(command)));
+             std::vector<std::string> command, const std::string& folder) {
+  const MakeCarrier simulation = simulated(clients_of(answer, control, std::move(command), folder));
   const ServerApp server = server_app(shared(main));
   ::signal(SIGPIPE, SIG_IGN);
   keep_freed_memory();
-  const nb::gil_scoped_release release;
+  const WithoutGil release;
   return host_run(spec.c_str(), server, simulation);
 }
 
@@ -127,7 +140,7 @@ int serve_clients(nb::handle answer, int channel) {
   const PythonClients clients(shared(answer), false);
   ::signal(SIGPIPE, SIG_IGN);
   keep_freed_memory();
-  const nb::gil_scoped_release release;
+  const WithoutGil release;
   if (channel < 0) return host_clients(clients);
   return runner::run_client_process(runner::Channel(Descriptor(channel)), clients);
 }
@@ -136,33 +149,39 @@ int serve_clients(nb::handle answer, int channel) {
 class OwnRun {
  public:
   OwnRun(const std::string& spec, nb::handle main, nb::handle answer, int control, int events)
-      : server_(server_app(shared(main))), events_(events) {
+      : server_(server_app(shared(main))),
+        descriptor_(::fcntl(events, F_DUPFD_CLOEXEC, 0)),
+        events_(std::make_unique<Events>(descriptor_.get())) {
     RunSpec parsed = or_throw(read_run_spec(spec));
-    const MakeCarrier carrier = simulated(clients_of(answer, control, {}));
-    const nb::gil_scoped_release release;
-    run_ = std::make_unique<LocalRun>(std::move(parsed), carrier, events_);
+    const MakeCarrier carrier = simulated(clients_of(answer, control, {}, {}));
+    const WithoutGil release;
+    run_ = std::make_unique<LocalRun>(std::move(parsed), carrier, *events_);
   }
   ~OwnRun() { close(); }
   void close() {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     run_.reset();
   }
   int run() {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     if (!run_) throw Error(failed_precondition("the run is closed"));
     const int code = run_->run(server_);
+    if (run_->shut_down()) return code;
     // A client's code that does not return keeps what it uses; the user's program goes on.
-    if (!run_->shut_down()) (void)run_.release();
+    (void)run_.release();
+    (void)events_.release();
+    (void)descriptor_.release();
     return code;
   }
   void request_stop() {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     if (run_) run_->request_stop();
   }
 
  private:
   ServerApp server_;
-  Events events_;
+  Descriptor descriptor_;  // of its own: what does not return may use it
+  std::unique_ptr<Events> events_;
   std::unique_ptr<LocalRun> run_;
 };
 
@@ -170,7 +189,7 @@ class OwnRun {
 
 void bind_run(nb::module_& module) {
   module.def("host_app", host_app, nb::arg("spec"), nb::arg("main"), nb::arg("answer").none(),
-             nb::arg("control"), nb::arg("command"),
+             nb::arg("control"), nb::arg("command"), nb::arg("folder"),
              "--umbel-run: a run from its spec to its end; the exit code.");
   module.def("serve_clients", serve_clients, nb::arg("answer"), nb::arg("channel") = -1,
              "Answers the messages of a channel until it closes; the exit code.");
@@ -178,7 +197,7 @@ void bind_run(nb::module_& module) {
       "load_arrays",
       [](const std::string& path) {
         const ArrayRecord arrays = [&] {
-          const nb::gil_scoped_release release;
+          const WithoutGil release;
           return load_arrays(path);
         }();
         return to_python(arrays);

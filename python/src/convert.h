@@ -2,10 +2,15 @@
 
 #include <nanobind/nanobind.h>
 
+#include <atomic>
 #include <memory>
+#include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 
+#include "gil.h"
 #include "umbel/app/context.h"
 #include "umbel/app/grid.h"
 #include "umbel/record/message.h"
@@ -37,6 +42,8 @@ Message message_from(nb::handle object);
 MetricValue metric_from(std::string_view name, nb::handle object);
 ConfigValue setting_from(std::string_view name, nb::handle object);
 std::string text_from(nb::handle object, std::string_view what);
+// Any text, with what is none in Unicode escaped: for logs and errors.
+std::string shown_text(nb::handle text);
 
 // The same with bytes of its own: for what the core keeps beyond the call in which it got it, since
 // Python's code may go on writing to its arrays.
@@ -69,13 +76,14 @@ SharedObject shared(nb::handle object);
 class GridRef {
  public:
   explicit GridRef(Grid& grid) : grid_(&grid) {}
-  // FAILED_PRECONDITION once the run is over.  The core's Grid is called without the GIL, by one
-  // thread at a time.
+  // FAILED_PRECONDITION once the run is over, or on another thread than the one that made this: the
+  // core's Grid is called without the GIL, and ids of messages must not depend on timing.
   Grid& get() const;
   void end() { grid_ = nullptr; }
 
  private:
   Grid* grid_;
+  const std::thread::id thread_ = std::this_thread::get_id();
 };
 
 // The core's Context during one call; `_native` of umbel.app.Context.
@@ -84,10 +92,22 @@ class ContextRef {
   explicit ContextRef(Context& context) : context_(&context) {}
   // FAILED_PRECONDITION once the call is over.
   Context& get() const;
-  void end() { context_ = nullptr; }
+  // Calls work(Context&) without the GIL, on any thread: end() waits for it.
+  template <class Work>
+  void use(Work&& work) const {
+    const WithoutGil release;
+    const std::shared_lock lock(mutex_);
+    work(get());
+  }
+  void end() {
+    const WithoutGil release;
+    const std::unique_lock lock(mutex_);
+    context_ = nullptr;
+  }
 
  private:
-  Context* context_;
+  mutable std::shared_mutex mutex_;
+  std::atomic<Context*> context_;
 };
 
 // From Python's umbel.serverapp.Grid or umbel.app.Context (or their natives).

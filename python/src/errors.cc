@@ -71,9 +71,21 @@ void raise(const char* name, const char* message) {
 
 }  // namespace
 
+namespace {
+
+// What str() makes of it, which may be a method of the user's own.
+std::string words_of(const nb::python_error& error) {
+  const nb::object text = nb::steal(PyObject_Str(error.value().ptr()));
+  if (text.is_valid()) return shown_text(text);
+  PyErr_Clear();
+  return "its str() fails";
+}
+
+}  // namespace
+
 Status status_of(const nb::python_error& error) try {
   const nb::object errors = nb::module_::import_("umbel._errors");
-  const std::string text = nb::str(error.value()).c_str();
+  const std::string text = words_of(error);
   for (const absl::StatusCode code : kCodes) {
     if (error.matches(nb::object(errors.attr(class_of(code))))) return Status(code, text);
   }
@@ -93,6 +105,8 @@ void bind_errors(nb::module_&) {
       raise("WrongType", error.what());
     } catch (const Error& error) {
       raise(class_of(error.code()), error.what());
+    } catch (const std::bad_cast&) {
+      raise("WrongType", "a value of a type that this call does not take");
     }
   });
 }

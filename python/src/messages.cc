@@ -76,7 +76,7 @@ Message message_from(nb::handle object) {
   if (!content.is_none()) return Message(std::move(metadata), content_from(content));
   return Message(std::move(metadata),
                  MessageError{code_of_error(nb::cast<int>(nb::object(parts[8]))),
-                              text_from(nb::object(parts[9]), "Error: reason")});
+                              shown_text(nb::object(parts[9]))});
 }
 
 }  // namespace umbel::python

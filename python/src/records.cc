@@ -3,6 +3,7 @@
 #include <array>
 
 #include "convert.h"
+#include "gil.h"
 
 namespace umbel::python {
 
@@ -30,7 +31,7 @@ nb::handle record_dict() {
 }
 
 bool is_a(nb::handle object, nb::handle kind) {
-  return PyObject_IsInstance(object.ptr(), kind.ptr()) == 1;
+  return PyType_IsSubtype(Py_TYPE(object.ptr()), reinterpret_cast<PyTypeObject*>(kind.ptr())) != 0;
 }
 
 std::string type_name_of(nb::handle object) { return Py_TYPE(object.ptr())->tp_name; }
@@ -66,6 +67,7 @@ void for_each_item(nb::handle dict, std::string_view what, F&& entry) {
     throw WrongType(
         fmt::format("{}: a value of type {}, expected one or a dict", what, type_name_of(dict)));
   }
+  const Py_ssize_t size = PyDict_GET_SIZE(dict.ptr());
   Py_ssize_t position = 0;
   PyObject* key = nullptr;
   PyObject* value = nullptr;
@@ -73,6 +75,8 @@ void for_each_item(nb::handle dict, std::string_view what, F&& entry) {
     const nb::object kept_key = nb::borrow(key);  // what entry() calls may change the dict
     const nb::object kept_value = nb::borrow(value);
     entry(text_from(kept_key, fmt::format("{}: a name", what)), kept_value);
+    if (PyDict_GET_SIZE(dict.ptr()) == size) continue;
+    throw Error(failed_precondition("{}: it was changed while it was read", what));
   }
 }
 
@@ -127,7 +131,7 @@ RecordDict content_from(nb::handle object) {
 }
 
 ArrayRecord kept(const ArrayRecord& arrays) {
-  const nb::gil_scoped_release release;
+  const WithoutGil release;
   return arrays.clone();
 }
 
@@ -184,21 +188,24 @@ void bind_records(nb::module_& module) {
   // A value as a record holds it: numbers of NumPy become Python's.
   module.def(
       "metric_value",
-      [](const std::string& name, nb::handle value) { return to_python(metric_from(name, value)); },
+      [](nb::handle name, nb::handle value) {
+        return to_python(metric_from(text_from(name, "MetricRecord: a name"), value));
+      },
       nb::arg("name"), nb::arg("value").none(),
       nb::sig("def metric_value(name: str, value: object) -> typing.Any"));
   module.def(
       "setting_value",
-      [](const std::string& name, nb::handle value) {
-        return to_python(setting_from(name, value));
+      [](nb::handle name, nb::handle value) {
+        return to_python(setting_from(text_from(name, "ConfigRecord: a name"), value));
       },
       nb::arg("name"), nb::arg("value").none(),
       nb::sig("def setting_value(name: str, value: object) -> typing.Any"));
   module.def(
       "array_value",
-      [](const std::string& name, nb::handle value) -> nb::object {
+      [](nb::handle name, nb::handle value) -> nb::object {
+        const std::string text = text_from(name, "ArrayRecord: a name");
         if (nb::isinstance<Array>(value)) return nb::borrow(value);
-        return to_python(array_from(value, name));
+        return to_python(array_from(value, text));
       },
       nb::arg("name"), nb::arg("value").none(),
       nb::sig("def array_value(name: str, value: object) -> Array"));

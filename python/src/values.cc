@@ -12,17 +12,21 @@ nb::handle numpy_class(const char* name) {
   return nb::object(nb::module_::import_("numpy").attr(name)).release();
 }
 
+// By its type, not by what its __class__ says.
+bool is_of(nb::handle object, nb::handle kind) {
+  return PyType_IsSubtype(Py_TYPE(object.ptr()), reinterpret_cast<PyTypeObject*>(kind.ptr())) != 0;
+}
 bool is_numpy_integer(nb::handle object) {
   static const nb::handle kind = numpy_class("integer");
-  return PyObject_IsInstance(object.ptr(), kind.ptr()) == 1;
+  return is_of(object, kind);
 }
 bool is_numpy_real(nb::handle object) {
   static const nb::handle kind = numpy_class("floating");
-  return PyObject_IsInstance(object.ptr(), kind.ptr()) == 1;
+  return is_of(object, kind);
 }
 bool is_numpy_bool(nb::handle object) {
   static const nb::handle kind = numpy_class("bool_");
-  return PyObject_IsInstance(object.ptr(), kind.ptr()) == 1;
+  return is_of(object, kind);
 }
 
 // A name of an error's thing, made only when there is an error.
@@ -42,10 +46,12 @@ int64_t integer_of(nb::handle object, const Named& named) {
                                nb::str(index).c_str()));
 }
 
-double real_of(nb::handle object) {
+double real_of(nb::handle object, const Named& named) {
   const double value = PyFloat_AsDouble(object.ptr());
-  if (value == -1.0 && PyErr_Occurred()) throw nb::python_error();
-  return value;
+  if (value != -1.0 || !PyErr_Occurred()) return value;
+  if (PyErr_ExceptionMatches(PyExc_OverflowError) == 0) throw nb::python_error();
+  PyErr_Clear();
+  throw Error(invalid_argument("{}: an integer too large for a float of 64 bits", named.text()));
 }
 
 enum class Kind { kBool, kInteger, kReal, kText, kBytes, kOther };
@@ -77,13 +83,21 @@ std::string hint(nb::handle object) {
   return PyDict_Check(object.ptr()) ? "; a record holds no dict: use several names" : "";
 }
 
+// The items of a list or tuple, which stay what they are whatever their methods do to the list.
+nb::object items_of(nb::handle object) {
+  if (PyTuple_Check(object.ptr())) return nb::borrow(object);
+  nb::object items = nb::steal(PyList_AsTuple(object.ptr()));
+  if (!items.is_valid()) throw nb::python_error();
+  return items;
+}
+
 template <class T, class F>
 std::vector<T> all(const nb::object& items, F&& value) {
   std::vector<T> values;
-  const Py_ssize_t count = PySequence_Fast_GET_SIZE(items.ptr());
+  const Py_ssize_t count = PyTuple_GET_SIZE(items.ptr());
   values.reserve(static_cast<size_t>(count));
   for (Py_ssize_t i = 0; i != count; ++i) {
-    values.push_back(value(nb::handle(PySequence_Fast_GET_ITEM(items.ptr(), i))));
+    values.push_back(value(nb::handle(PyTuple_GET_ITEM(items.ptr(), i))));
   }
   return values;
 }
@@ -91,9 +105,9 @@ std::vector<T> all(const nb::object& items, F&& value) {
 // The one kind of a list's items; integers among reals are reals.
 Kind common_kind(const nb::object& items, const Named& named, std::string_view expected) {
   Kind common = Kind::kOther;
-  const Py_ssize_t count = PySequence_Fast_GET_SIZE(items.ptr());
+  const Py_ssize_t count = PyTuple_GET_SIZE(items.ptr());
   for (Py_ssize_t i = 0; i != count; ++i) {
-    const nb::handle item = PySequence_Fast_GET_ITEM(items.ptr(), i);
+    const nb::handle item = PyTuple_GET_ITEM(items.ptr(), i);
     const Kind kind = kind_of(item);
     if (kind == Kind::kOther) {
       throw WrongType(fmt::format("{}: item {} is of type {}, expected {}{}", named.text(), i,
@@ -109,7 +123,7 @@ Kind common_kind(const nb::object& items, const Named& named, std::string_view e
       throw WrongType(
           fmt::format("{}: items of several types, the first of them {} and item {} {}; "
                       "expected {}",
-                      named.text(), type_of_value(PySequence_Fast_GET_ITEM(items.ptr(), 0)), i,
+                      named.text(), type_of_value(PyTuple_GET_ITEM(items.ptr(), 0)), i,
                       type_of_value(item), expected));
     }
   }
@@ -134,13 +148,21 @@ std::string text_from(nb::handle object, std::string_view what) {
   throw Error(invalid_argument("{}: a str that is no text in Unicode (a lone surrogate)", what));
 }
 
+std::string shown_text(nb::handle text) {
+  if (!PyUnicode_Check(text.ptr())) return text_from(text, "a text");
+  const nb::object bytes =
+      nb::steal(PyUnicode_AsEncodedString(text.ptr(), "utf-8", "backslashreplace"));
+  if (!bytes.is_valid()) throw nb::python_error();
+  return {PyBytes_AS_STRING(bytes.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(bytes.ptr()))};
+}
+
 MetricValue metric_from(std::string_view name, nb::handle object) {
   const Named named{"metric", name};
   switch (kind_of(object)) {
     case Kind::kInteger:
       return integer_of(object, named);
     case Kind::kReal:
-      return real_of(object);
+      return real_of(object, named);
     default:
       break;
   }
@@ -150,16 +172,16 @@ MetricValue metric_from(std::string_view name, nb::handle object) {
                                 type_of_value(object), kMetricExpected,
                                 truth ? ": for a share or a count write int(...)" : hint(object)));
   }
-  const nb::object items = nb::steal(PySequence_Fast(object.ptr(), ""));
+  const nb::object items = items_of(object);
   switch (common_kind(items, named, "numbers")) {
     case Kind::kInteger:
       return all<int64_t>(items, [&](nb::handle item) { return integer_of(item, named); });
     case Kind::kReal:
     case Kind::kOther:  // an empty list
-      return all<double>(items, real_of);
+      return all<double>(items, [&](nb::handle item) { return real_of(item, named); });
     default:
       throw WrongType(fmt::format("{}: a list of {}, expected numbers", named.text(),
-                                  type_of_value(PySequence_Fast_GET_ITEM(items.ptr(), 0))));
+                                  type_of_value(PyTuple_GET_ITEM(items.ptr(), 0))));
   }
 }
 
@@ -172,7 +194,7 @@ ConfigValue setting_from(std::string_view name, nb::handle object) {
     case Kind::kInteger:
       return integer_of(object, named);
     case Kind::kReal:
-      return real_of(object);
+      return real_of(object, named);
     case Kind::kText:
       return text_from(object, named.text());
     case Kind::kBytes: {
@@ -186,7 +208,7 @@ ConfigValue setting_from(std::string_view name, nb::handle object) {
     throw WrongType(fmt::format("{}: a value of type {}, expected {}{}", named.text(),
                                 type_of_value(object), kSettingExpected, hint(object)));
   }
-  const nb::object items = nb::steal(PySequence_Fast(object.ptr(), ""));
+  const nb::object items = items_of(object);
   switch (common_kind(items, named, "bools, numbers or strs")) {
     case Kind::kBool:
       return all<bool>(items, truth);
@@ -194,7 +216,7 @@ ConfigValue setting_from(std::string_view name, nb::handle object) {
     case Kind::kOther:  // an empty list
       return all<int64_t>(items, [&](nb::handle item) { return integer_of(item, named); });
     case Kind::kReal:
-      return all<double>(items, real_of);
+      return all<double>(items, [&](nb::handle item) { return real_of(item, named); });
     case Kind::kText:
       return all<std::string>(items, [&](nb::handle i) { return text_from(i, named.text()); });
     case Kind::kBytes:

@@ -135,7 +135,7 @@ class Grid:
 
     def forget(self, ids: object) -> None: ...
 
-def host_app(spec: str, main: object, answer: object | None, control: int, command: Sequence[str]) -> int:
+def host_app(spec: str, main: object, answer: object | None, control: int, command: Sequence[str], folder: str) -> int:
     """--umbel-run: a run from its spec to its end; the exit code."""
 
 def serve_clients(answer: object, channel: int = -1) -> int:

@@ -7,7 +7,14 @@ import os
 import sys
 from typing import Any
 
-from umbel._process.where import place_of, shown_traceback
+from umbel._process.where import (
+    app_folder,
+    place_of,
+    set_app_folder,
+    shown_path,
+    shown_traceback,
+    words_of,
+)
 
 # What to install for a module whose package has another name.
 _PACKAGES = {
@@ -32,6 +39,7 @@ class LoadError(Exception):
 def add_app_folder() -> None:
     """Puts the working directory, and src in it, first on sys.path."""
     here = os.getcwd()
+    set_app_folder(here)
     folders = [here]
     if os.path.isdir(os.path.join(here, "src")):
         folders.append(os.path.join(here, "src"))
@@ -62,7 +70,7 @@ def load_object(name: str, kind: type[Any]) -> Any:
 
 def _file_of(module: Any) -> str:
     path = getattr(module, "__file__", None)
-    return os.path.relpath(path) if path else "no file"
+    return shown_path(path) if path else "no file"
 
 
 def _candidates(module: Any, kind: type[Any]) -> str:
@@ -71,11 +79,15 @@ def _candidates(module: Any, kind: type[Any]) -> str:
 
 
 def _imported(name: str) -> Any:
+    here = os.getpid()
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
+        end_a_copy_of(here)
+        return module
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # also SystemExit: nothing of the app may end us silently
+        end_a_copy_of(here)
         raise LoadError(_why(name, error), shown_traceback(error)) from error
 
 
@@ -83,17 +95,22 @@ def _why(name: str, error: BaseException) -> str:
     kind = type(error).__name__
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing and (name == missing or name.startswith(missing + ".")):
-        return f"there is no module {missing!r} in {os.getcwd()}"
+        return f"there is no module {missing!r} in {app_folder()}"
     place = place_of(error)
     if isinstance(error, SyntaxError) and error.filename:
-        place = f"{os.path.relpath(error.filename)}:{error.lineno}"
-    text = str(error).splitlines()[0] if str(error) else ""
-    line = f"cannot import {name}: {kind}: {text}" + (f" ({place})" if place else "")
+        place = f"{shown_path(error.filename)}:{error.lineno}"
+    line = f"cannot import {name}: {kind}: {words_of(error)}" + (f" ({place})" if place else "")
     if missing:
         top = missing.partition(".")[0]
         package = _PACKAGES.get(top, top)
         line += f": pip install {package} in the environment of {sys.executable}"
     return line
+
+
+def end_a_copy_of(process: int) -> None:
+    """Ends this process if the app's code forked it and comes back here a second time."""
+    if os.getpid() != process:
+        os._exit(0)
 
 
 def report(error: LoadError) -> None:
@@ -104,4 +121,4 @@ def report(error: LoadError) -> None:
     sys.stderr.flush()
 
 
-__all__ = ["LoadError", "add_app_folder", "load_object", "report"]
+__all__ = ["LoadError", "add_app_folder", "end_a_copy_of", "load_object", "report"]

@@ -17,6 +17,7 @@ from umbel._process.client import Answers
 from umbel._process.load import LoadError, add_app_folder, load_object, report
 from umbel._process.serve import serve_client
 from umbel._process.server import Main
+from umbel._process.where import app_folder
 from umbel.clientapp import ClientApp
 from umbel.serverapp import ServerApp
 
@@ -88,13 +89,15 @@ def _run(options: argparse.Namespace) -> int:
     answer = None if client is None else Answers(client, one_at_a_time=True)
     control, child = -1, 0
     command: list[str] = []
+    folder = ""
     if client is not None and not _in_process():
         if not threads.only_thread():
             command = [sys.executable, "-m", "umbel", "--umbel-client", "--client", options.client]
             command += ["--flower"] if options.flower else []
+            folder = app_folder()
         else:
             control, child = zygote.fork_zygote(lambda channel: serve_client(channel, client))
-    code = _core.host_app(options.umbel_run, Main(server), answer, control, command)
+    code = _core.host_app(options.umbel_run, Main(server), answer, control, command, folder)
     if child:
         await_end(child)
     return code
@@ -108,7 +111,18 @@ def _in_process() -> bool:
 
 
 def await_end(child: int) -> None:
-    """Waits for a zygote whose control socket has closed; kills it if it does not end."""
+    """Ends a zygote whose control socket we have closed; kills it if it does not end."""
+    try:
+        _await_end(child)
+    except ProcessLookupError:
+        pass
+    except ChildProcessError:
+        pass  # this process has its children reaped by others: signal(SIGCHLD, SIG_IGN)
+
+
+def _await_end(child: int) -> None:
+    # Another process may hold the socket too: one that the app forked in the meantime.
+    os.kill(child, signal.SIGTERM)
     deadline = time.monotonic() + _ZYGOTE_SECONDS
     while time.monotonic() < deadline:
         ended, _ = os.waitpid(child, os.WNOHANG)
@@ -162,4 +176,5 @@ def _become_client(channel: int, options: argparse.Namespace) -> int:
     os.set_inheritable(channel, True)
     os.environ["UMBEL_CHANNEL_FD"] = str(channel)
     command = [sys.executable, "-m", "umbel", "--umbel-client", "--client", options.client]
+    os.chdir(app_folder())
     os.execv(sys.executable, command + (["--flower"] if options.flower else []))

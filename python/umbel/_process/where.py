@@ -7,16 +7,43 @@ import traceback
 from types import TracebackType
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_CHARACTERS_MAX = 2000  # of a line
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return "/"  # it is not there any more
+
+
+# The app may change the working directory, or remove it.
+_app_folder = _working_directory()
+
+
+def app_folder() -> str:
+    """The folder whose files are the app's own."""
+    return _app_folder
+
+
+def set_app_folder(folder: str) -> None:
+    """Says which files are the app's own; otherwise those below the first working directory."""
+    global _app_folder
+    _app_folder = folder
+
+
+def _absolute(filename: str) -> str:
+    return os.path.normpath(os.path.join(_app_folder, filename))
 
 
 def _is_ours(filename: str) -> bool:
-    path = os.path.abspath(filename)
+    path = _absolute(filename)
     return path.startswith(_PACKAGE + os.sep) or filename.startswith("<frozen importlib")
 
 
 def _is_of_app(filename: str) -> bool:
-    path = os.path.abspath(filename)
-    inside = path.startswith(os.getcwd() + os.sep)
+    path = _absolute(filename)
+    inside = path.startswith(_app_folder.rstrip(os.sep) + os.sep)
     return inside and "site-packages" not in path and not _is_ours(path)
 
 
@@ -32,15 +59,31 @@ def place_of(error: BaseException) -> str:
     if not chosen:
         return ""
     frame = chosen[-1]
-    path = os.path.relpath(frame.filename) if _is_of_app(frame.filename) else frame.filename
+    path = shown_path(frame.filename) if _is_of_app(frame.filename) else frame.filename
     name = "" if frame.name == "<module>" else f" in {frame.name}"
     return f"{path}:{frame.lineno}{name}"
 
 
+def shown_path(filename: str) -> str:
+    """Relative to the app's folder."""
+    return os.path.relpath(_absolute(filename), _app_folder)
+
+
+def words_of(error: BaseException) -> str:
+    """The first line of what it says; a class may have a __str__ of its own, which fails."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception as failure:
+        return f"its str() raises {type(failure).__name__}"
+    return lines[0] if lines else ""
+
+
 def line_of(error: BaseException) -> str:
     """ "ValueError: no data (app.py:42 in train)"."""
-    text = str(error).strip().splitlines()
-    line = type(error).__name__ + (f": {text[0]}" if text else "")
+    text = words_of(error)
+    if len(text) > _CHARACTERS_MAX:
+        text = text[:_CHARACTERS_MAX] + "..."
+    line = type(error).__name__ + (f": {text}" if text else "")
     place = place_of(error)
     return f"{line} ({place})" if place else line
 

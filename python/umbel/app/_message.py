@@ -41,7 +41,11 @@ class Error:
     __slots__ = ("_code", "_reason")
 
     def __init__(self, code: int, reason: str | None = None) -> None:
+        if not hasattr(code, "__index__"):
+            raise WrongType(f"Error: code is of type {type(code).__name__}, expected an int")
         self._code = int(code)
+        if not 0 <= self._code < 2**31:
+            raise InvalidArgument(f"Error: code = {self._code}, expected 0 to 2**31 - 1")
         self._reason = reason
 
     @property

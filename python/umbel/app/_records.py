@@ -89,10 +89,13 @@ class _Record(dict[str, V]):
         return f"{type(self).__name__}({dict.__repr__(self)})"
 
 
-def _drain(given: Any, keep_input: bool) -> Iterable[tuple[str, Any]]:
+def _drain(given: Any, keep_input: bool, what: str) -> Iterable[tuple[str, Any]]:
     """The items of a dict; without keep_input each is taken out as it is used."""
-    for name in list(given):
-        yield name, given[name] if keep_input else given.pop(name)
+    if not isinstance(given, Mapping):
+        raise WrongType(f"{what}: a value of type {type(given).__name__}, expected a dict")
+    items: Any = given
+    for name in list(items):
+        yield name, items[name] if keep_input else items.pop(name)
 
 
 class ArrayRecord(_Record[Array]):
@@ -130,7 +133,7 @@ class ArrayRecord(_Record[Array]):
             if not keep_input and isinstance(values, list):
                 values.clear()
         elif isinstance(values, Mapping):
-            for name, array in _drain(values, keep_input):
+            for name, array in _drain(values, keep_input, "ArrayRecord"):
                 self[name] = array
         else:
             raise WrongType(
@@ -201,7 +204,8 @@ class MetricRecord(_Record[MetricRecordValues]):
     def __init__(
         self, metric_dict: Mapping[str, MetricRecordValues] | None = None, keep_input: bool = True
     ) -> None:
-        for name, value in _drain(metric_dict or {}, keep_input):
+        given = {} if metric_dict is None else metric_dict
+        for name, value in _drain(given, keep_input, "MetricRecord"):
             self[name] = value
 
     def count_bytes(self) -> int:
@@ -222,7 +226,8 @@ class ConfigRecord(_Record[ConfigRecordValues]):
     def __init__(
         self, config_dict: Mapping[str, ConfigRecordValues] | None = None, keep_input: bool = True
     ) -> None:
-        for name, value in _drain(config_dict or {}, keep_input):
+        given = {} if config_dict is None else config_dict
+        for name, value in _drain(given, keep_input, "ConfigRecord"):
             self[name] = value
 
     def count_bytes(self) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
-from umbel._process.seeding import seed_all
+from umbel._process.load import end_a_copy_of
+from umbel._process.seeding import seed_all, states_kept
 from umbel._process.where import line_of, place_of, shown_traceback
 from umbel.app import ArrayRecord, Context, Error, ErrorCode, Message, RecordDict
 from umbel.clientapp import ClientApp, UnknownAction
@@ -33,20 +36,26 @@ class Answers:
     def __call__(self, message: Message, context: Context) -> RecordDict | Error:
         if self._lock is None:
             return self._answer(message, context)
-        with self._lock:
+        with self._lock, states_kept():
             return self._answer(message, context)
 
     def _answer(self, message: Message, context: Context) -> RecordDict | Error:
-        client = context.node_id
         asked = message.metadata.message_id
+        process = os.getpid()
         seed_all(context.seed)
         try:
             reply: Any = self._app(message, context)
+            end_a_copy_of(process)
+            return self._checked(reply, message, asked, context.node_id)
         except UnknownAction as error:
             return Error(ErrorCode.UNKNOWN_ACTION, str(error))
         except BaseException as error:  # SystemExit too: it is the client's, not the process's
+            end_a_copy_of(process)
             self._log(error, context)
-            return Error(ErrorCode.CLIENT_FAILED, f"client {client}: {line_of(error)}")
+            return Error(ErrorCode.CLIENT_FAILED, f"client {context.node_id}: {line_of(error)}")
+
+    @staticmethod
+    def _checked(reply: Any, message: Message, asked: str, client: int) -> RecordDict | Error:
         if not isinstance(reply, Message):
             return Error(
                 ErrorCode.BAD_REPLY,
@@ -54,7 +63,7 @@ class Answers:
                 f"{_described(reply)}, expected a Message: "
                 "return Message(content, reply_to=message)",
             )
-        if reply.metadata.reply_to_message_id != asked:
+        if getattr(reply.metadata, "reply_to_message_id", None) != asked:
             return Error(
                 ErrorCode.BAD_REPLY,
                 f"client {client}: the Message returned is no reply to the message: make it with "
@@ -89,4 +98,8 @@ def _in_the_order_asked(content: RecordDict, message: Message) -> RecordDict:
 
 
 def _described(value: object) -> str:
+    if isinstance(value, CoroutineType):
+        value.close()  # nobody will await it
+    if isinstance(value, (CoroutineType, GeneratorType, AsyncGeneratorType)):
+        return f"a {type(value).__name__} (write it without async and yield)"
     return "None" if value is None else f"a value of type {type(value).__name__}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 
 def seed_all(seed: int) -> None:
@@ -22,3 +25,25 @@ def seed_all(seed: int) -> None:
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and hasattr(tensorflow, "random"):
         tensorflow.random.set_seed(seed & 0x7FFFFFFF)
+
+
+@contextlib.contextmanager
+def states_kept() -> Iterator[None]:
+    """Gives random, NumPy's legacy generator and PyTorch back their states at the end.
+
+    For clients in the process of the ServerApp, whose own random numbers go on as they would
+    without them; TensorFlow's cannot be told.
+    """
+    numpy: Any = sys.modules.get("numpy")
+    torch: Any = sys.modules.get("torch")
+    python_state = random.getstate()
+    numpy_state = numpy.random.get_state() if hasattr(numpy, "random") else None
+    torch_state = torch.get_rng_state() if hasattr(torch, "get_rng_state") else None
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        if numpy_state is not None:
+            numpy.random.set_state(numpy_state)
+        if torch_state is not None:
+            torch.set_rng_state(torch_state)

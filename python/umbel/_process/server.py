@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from umbel import _core
 from umbel._errors import Cancelled, Error
+from umbel._process.load import end_a_copy_of
 from umbel._process.seeding import seed_all
 from umbel._process.where import line_of, shown_traceback
 from umbel.app._context import from_native
@@ -19,9 +22,11 @@ class Main:
 
     def __call__(self, grid: _core.Grid, native: _core.Context, run_id: int) -> None:
         context = from_native(native, run_id, 2**64 - 1)
+        process = os.getpid()
         seed_all(context.seed)
         try:
             self._app(Grid(grid, context), context)
+            end_a_copy_of(process)
         except Cancelled as error:
             self.raised = error
             raise
@@ -30,6 +35,7 @@ class Main:
             context.log(shown_traceback(error).rstrip(), "error")
             raise
         except BaseException as error:  # SystemExit too
+            end_a_copy_of(process)
             self.raised = error
             context.log(shown_traceback(error).rstrip(), "error")
             raise Error(line_of(error)) from error

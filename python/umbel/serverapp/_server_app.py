@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from umbel._errors import FailedPrecondition, InvalidArgument, WrongType
@@ -84,7 +85,17 @@ class ServerApp:
         if self._no_twin is not None and context.is_twin:
             raise InvalidArgument(f"the app has no centralised twin: {self._no_twin}")
         if self._lifespan is None:
-            self._main(grid, context)
+            _require_done(self._main(grid, context))
             return
         with self._lifespan(context):
-            self._main(grid, context)
+            _require_done(self._main(grid, context))
+
+
+def _require_done(result: object) -> None:
+    """Refuses what has not begun to run yet."""
+    if isinstance(result, CoroutineType):
+        result.close()  # nobody will await it
+    if isinstance(result, (CoroutineType, GeneratorType, AsyncGeneratorType)):
+        raise WrongType(
+            f"ServerApp: main gave a {type(result).__name__}: write it without async and yield"
+        )

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from umbel._process.where import words_of
 
 
 class Events:
@@ -16,6 +19,8 @@ class Events:
         self.records: dict[str, dict[str, Any]] = {}
         self.finished: dict[str, Any] = {}
         self._progress = progress
+        # The end is told, not seen: what user's code forked may hold the pipes' other ends.
+        self._end_read, self._end_write = os.pipe2(os.O_CLOEXEC)
         self._event_read, self.event_end = os.pipe2(os.O_CLOEXEC)
         self._threads = [self._start(self._read_events)]
         # A notebook shows what is written to sys.stdout in its process, not to descriptor 1.
@@ -31,7 +36,13 @@ class Events:
 
     def descriptors(self) -> list[int]:
         """What is not for workers."""
-        ends = (self._event_read, self.event_end, self._output_read)
+        ends = (
+            self._event_read,
+            self.event_end,
+            self._output_read,
+            self._end_read,
+            self._end_write,
+        )
         return [end for end in ends if end >= 0]
 
     def write_output_here(self) -> None:
@@ -45,16 +56,38 @@ class Events:
 
     def close(self) -> None:
         """After the run: waits until everything is read."""
-        os.close(self.event_end)
-        if self._output_end >= 0:
-            os.close(self._output_end)
+        os.write(self._end_write, b"\0")
         for thread in self._threads:
             thread.join()
+        mine = (self._end_read, self._end_write, self._event_read, self.event_end)
+        for descriptor in (*mine, self._output_read, self._output_end):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def _lines(self, descriptor: int) -> Iterator[str]:
+        """The lines that come by a pipe, until it is empty after the end was told."""
+        os.set_blocking(descriptor, False)
+        poll = select.poll()
+        for each in (descriptor, self._end_read):
+            poll.register(each, select.POLLIN)
+        rest = b""
+        while True:
+            ready = [number for number, _ in poll.poll()]
+            try:
+                some = os.read(descriptor, 1 << 16)
+            except BlockingIOError:
+                some = b""
+            if not some and self._end_read in ready:
+                break
+            *lines, rest = (rest + some).split(b"\n")
+            for line in lines:
+                yield line.decode("utf-8", "replace") + "\n"
+        if rest:
+            yield rest.decode("utf-8", "replace")
 
     def _read_events(self) -> None:
-        with open(self._event_read, encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                self._take(json.loads(line))
+        for line in self._lines(self._event_read):
+            self._take(json.loads(line))
 
     def _take(self, event: dict[str, Any]) -> None:
         kind = event.get("event")
@@ -72,16 +105,22 @@ class Events:
             self._progress(event)
         except Exception as error:  # what is shown must not hurt what is run
             self._progress = None
-            sys.stderr.write(f"progress: {type(error).__name__}: {error}\n")
+            _write(sys.stderr, f"progress: {type(error).__name__}: {words_of(error)}\n")
 
     def _read_output(self) -> None:
-        with open(self._output_read, encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                sys.stdout.write(line)
+        for line in self._lines(self._output_read):
+            _write(sys.stdout, line)
 
 
 def _show(event: Mapping[str, Any]) -> None:
     node = event.get("node")
     who = event["side"] if node is None else f"client {node}"
     stream = sys.stdout if event["level"] == "info" else sys.stderr
-    stream.write(f"{who}: {event['message']}\n")
+    _write(stream, f"{who}: {event['message']}\n")
+
+
+def _write(stream: Any, text: str) -> None:
+    try:
+        stream.write(text)
+    except Exception:
+        pass  # a stream that is closed, or of the user's own: the run goes on

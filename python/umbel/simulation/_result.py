@@ -1,12 +1,28 @@
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from umbel import _core
 from umbel.app import ArrayRecord
+
+
+class TemporaryFolder:
+    """A folder that goes with this object, in the process that made it."""
+
+    def __init__(self) -> None:
+        self.name = tempfile.mkdtemp(prefix="umbel-run-")
+        weakref.finalize(self, _remove, self.name, os.getpid())
+
+
+def _remove(folder: str, process: int) -> None:
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass
@@ -38,7 +54,7 @@ class SimulationResult:
     seconds: float
     model_sha256: str
     reason: str
-    _folder: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+    _folder: TemporaryFolder | None = field(default=None, repr=False)
 
     @property
     def arrays(self) -> ArrayRecord:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -15,13 +15,14 @@ from umbel import _core
 from umbel._errors import Aborted, Cancelled, InvalidArgument, WrongType
 from umbel._process import threads, zygote
 from umbel._process.client import Answers
+from umbel._process.seeding import states_kept
 from umbel._process.serve import serve_client
 from umbel._process.server import Main
 from umbel._process.start import await_end
 from umbel.clientapp import ClientApp
 from umbel.serverapp import ServerApp
 from umbel.simulation._events import Events
-from umbel.simulation._result import SimulationResult
+from umbel.simulation._result import SimulationResult, TemporaryFolder
 
 Progress = Callable[[Mapping[str, Any]], None]
 
@@ -72,13 +73,13 @@ def run_simulation(
     del backend_name, backend_config, enable_tf_gpu_growth, verbose_logging
     _require(server_app, ServerApp, "server_app")
     _require(client_app, ClientApp, "client_app")
-    folder = None if output is not None else tempfile.TemporaryDirectory(prefix="umbel-run-")
+    folder = TemporaryFolder() if output is None else None
     place = Path(folder.name if folder else output).absolute()  # type: ignore[arg-type]
     place.mkdir(parents=True, exist_ok=True)
     spec = place / "spec.json"
     spec.write_text(json.dumps(_spec(num_supernodes, seed, workers, place, run_config, population)))
     main = Main(server_app)
-    with _events(progress) as events:
+    with _events(progress) as events, states_kept():
         interrupted = _carry_out(str(spec), main, client_app, workers, events)
     if interrupted or isinstance(main.raised, KeyboardInterrupt):
         raise KeyboardInterrupt
@@ -126,25 +127,52 @@ def _spec(
             )
         if value < least:
             raise InvalidArgument(f"run_simulation: {name} = {value}, expected {least} or more")
+    if workers is not None and (isinstance(workers, bool) or not hasattr(workers, "__index__")):
+        raise WrongType(
+            f"run_simulation: workers is of type {type(workers).__name__}, expected an int"
+        )
     if workers is not None and workers < 0:
         raise InvalidArgument(f"run_simulation: workers = {workers}, expected 0 or more")
     settings = [
-        {"key": key, "value": _core.setting_value(key, value), "origin": "run_config"}
-        for key, value in (run_config or {}).items()
+        {"key": key, "value": _setting(key, value), "origin": "run_config"}
+        for key, value in _mapping(run_config, "run_config").items()
     ]
     spec: dict[str, Any] = {
         "version": 1,
         "run-id": 1,
         "seed": int(seed),
         "nodes": int(nodes),
-        "threads": workers or 0,
+        "threads": int(workers or 0),
         "output": str(output),
         "app": {"name": "app", "version": "0", "publisher": "", "path": os.getcwd()},
         "run-config": settings,
     }
     if population is not None:
-        spec["population"] = dict(population)
+        spec["population"] = dict(_mapping(population, "population"))
     return spec
+
+
+def _mapping(value: object, name: str) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise WrongType(
+            f"run_simulation: {name} is of type {type(value).__name__}, expected a dict"
+        )
+    return value
+
+
+def _setting(name: str, value: object) -> Any:
+    """A run's setting, as --run-config has them."""
+    held = _core.setting_value(name, value)
+    if isinstance(held, (bytes, list)):
+        raise WrongType(
+            f'run_simulation: setting "{name}" is of type {type(value).__name__}, expected a bool, '
+            "a number or a str"
+        )
+    if isinstance(held, float) and not math.isfinite(held):
+        raise InvalidArgument(f'run_simulation: setting "{name}" = {held}, expected a number')
+    return held
 
 
 @contextlib.contextmanager

@@ -4,9 +4,8 @@ from __future__ import annotations
 import json
 import statistics
 import subprocess
-import time
 
-from sides import ACCURACY_APART, FLWR, PFL, RAY, Failed, said, spread
+from sides import ACCURACY_APART, FLWR, PFL, RAY, Failed, spread
 
 FLWR_SIDES = ("flwr run_simulation", "flwr start_simulation")
 PEERS = {"flwr": FLWR_SIDES, "pfl, NumPy": ("pfl numpy", "pfl numpy-gloo"), "pfl, PyTorch": ("pfl torch",)}
@@ -66,7 +65,7 @@ class Work:
             results = self.swept
         else:
             self.draw_cohorts(chosen)
-            results = self.sides.in_turn(PAIRS, [chosen[n] for n in ours if n in chosen],
+            results = self.sides.in_turn([chosen[n] for n in ours if n in chosen],
                                          [chosen[n] for n in peers if n in chosen], self.task, self.rounds)
         self.hold_to_accuracy(results)
         for our_name in ours:
@@ -131,8 +130,8 @@ class Floors:
     """What this machine's processors allow, in clients a second."""
 
     def __init__(self, program):
-        said = subprocess.run([program, '{"work": "floor"}'], check=True, stdout=subprocess.PIPE, text=True).stdout
-        self.constants = json.loads(said.removeprefix("RESULT "))
+        answer = subprocess.run([program, '{"work": "floor"}'], check=True, stdout=subprocess.PIPE, text=True).stdout
+        self.constants = json.loads(answer.removeprefix("RESULT "))
 
     def __call__(self, work):
         if work == "noop":

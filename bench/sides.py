@@ -219,7 +219,8 @@ class Sides:
             processes = [1] if form == "numpy" else processors
             self._add(f"pfl {form}", lambda f=form, p=processes: Side(
                 f"pfl {f}", [interpreter("pfl", self.smoke), BENCH / "vs_pfl" / "simulate.py"],
-                settings=[{"form": f, "processes": n, "threads": t, "blas": t} for n in p for t in processors]))
+                settings=[{"form": f, "processes": n, "threads": t, "blas": t}
+                          for n in p for t in processors if n * t <= processors[-1]]))
         with_numpy = next((side for name, side in self.found.items() if name != "umbel, C++"), None)
         if with_numpy is None:
             raise Missing("S0 to S5, F1, F2 beside flwr and pfl: neither they nor our Python package are there")
@@ -257,12 +258,12 @@ class Sides:
             f"{said(setting)}: {one['seconds'] * 1e3:.3g} ms a round" for one, setting in seen))
         return result
 
-    def in_turn(self, pairs, ours, peers, task, rounds):
+    def in_turn(self, ours, peers, task, rounds):
         """Results of all sides by name, a list with one entry for each pair."""
         results = {side.name: [] for side in [*ours, *peers]}
         order = [*ours, *peers]
         began = time.perf_counter()
-        for pair in range(pairs):
+        for pair in range(PAIRS):
             if pair == PAIRS_SLOW and time.perf_counter() - began > SLOW * pair:
                 break
             for side in order if pair % 2 == 0 else reversed(order):

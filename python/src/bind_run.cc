@@ -83,9 +83,11 @@ class PythonClients final : public ClientHandler {
 
 // The ServerApp's main function in Python: main(grid, context).  What it raises it has told the
 // log; here it becomes the run's error.
-ServerApp server_app(SharedObject main) {
+ServerApp server_app(SharedObject main, bool hosted) {
   ServerApp app;
-  app.main([main = std::move(main)](Grid& grid, Context& context) {
+  app.main([main = std::move(main), hosted](Grid& grid, Context& context) {
+    std::optional<SignalsLetThrough> signals;
+    if (hosted) signals.emplace();  // elsewhere they are the program's
     const DenormalMode exact(DenormalMode::kExact);
     const nb::gil_scoped_acquire gil;
     const Lent<GridRef> grid_lent{lend(new GridRef(grid))};
@@ -129,11 +131,16 @@ MakeClients clients_of(nb::handle answer, int control, std::vector<std::string> 
 int host_app(const std::string& spec, nb::handle main, nb::handle answer, int control,
              std::vector<std::string> command, const std::string& folder) {
   const MakeCarrier simulation = simulated(clients_of(answer, control, std::move(command), folder));
-  const ServerApp server = server_app(shared(main));
+  const ServerApp server = server_app(shared(main), true);
   ::signal(SIGPIPE, SIG_IGN);
   keep_freed_memory();
   const WithoutGil release;
-  return host_run(spec.c_str(), server, simulation);
+  sigset_t signals;
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &signals);
+  const int code = host_run(spec.c_str(), server, simulation);
+  // What is left of the app, such as a thread that Python waits for, ends as any program.
+  ::pthread_sigmask(SIG_SETMASK, &signals, nullptr);
+  return code;
 }
 
 int serve_clients(nb::handle answer, int channel) {
@@ -149,7 +156,7 @@ int serve_clients(nb::handle answer, int channel) {
 class OwnRun {
  public:
   OwnRun(const std::string& spec, nb::handle main, nb::handle answer, int control, int events)
-      : server_(server_app(shared(main))),
+      : server_(server_app(shared(main), false)),
         descriptor_(::fcntl(events, F_DUPFD_CLOEXEC, 0)),
         events_(std::make_unique<Events>(descriptor_.get())) {
     RunSpec parsed = or_throw(read_run_spec(spec));

@@ -199,3 +199,71 @@ def test_wrong_arguments_are_exit_code_4(app: pathlib.Path) -> None:
         ran = start(app, arguments=[mode, "--client", "app:client"])
         assert ran.code == 4 and "starts this" in ran.err
     assert start(app, arguments=["--help"]).code == 0
+
+
+SIGNALS = """
+import multiprocessing, os, signal, subprocess, time
+from umbel.clientapp import ClientApp
+from umbel.serverapp import ServerApp
+
+client, server = ClientApp(), ServerApp()
+
+@server.main()
+def main(grid, context):
+    kind = context.run_config["kind"]
+    start = time.monotonic()
+    if kind == "subprocess":
+        process = subprocess.Popen(["sleep", "50"])
+        process.terminate()
+        print(process.wait())
+    if kind == "fork":
+        process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(50,))
+        process.start()
+        process.terminate()
+        process.join()
+        print(process.exitcode)
+    if kind == "stop":
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not context.stop_requested:
+            time.sleep(0.001)
+        grid.send_and_receive([])
+    assert time.monotonic() - start < 30
+"""
+
+
+@pytest.mark.parametrize("kind", ["subprocess", "fork"])
+def test_processes_that_main_starts_can_be_ended(tmp_path: pathlib.Path, kind: str) -> None:
+    (tmp_path / "app.py").write_text(SIGNALS)
+    ran = start(tmp_path, kind)
+    assert (ran.code, ran.out) == (0, "-15\n"), ran.err
+
+
+def test_a_signal_stops_a_run_while_python_code_is_at_work(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "app.py").write_text(SIGNALS)
+    ran = start(tmp_path, "stop")
+    assert (ran.code, ran.finished["status"]) == (143, "stopped"), ran.err
+
+
+@pytest.mark.parametrize("name", ["random", "types", "typing", "socket", "secrets"])
+def test_files_with_names_of_other_modules_are_no_trap(app: pathlib.Path, name: str) -> None:
+    (app / f"{name}.py").write_text("mine = 1\n")
+    ran = start(app, "query.say")
+    assert ran.code == 0, ran.err
+    assert ran.out.count("content\n") == 5
+
+
+def test_an_import_that_such_a_file_breaks_says_so(app: pathlib.Path) -> None:
+    (app / "html.py").write_text("")
+    (app / "app.py").write_text("from html import escape\n" + APP)
+    assert "html.py in the app's folder has the name of a standard" in start(app).finished["error"]
+
+
+@pytest.mark.parametrize("end", ["os.chdir('/')", "d = tempfile.mkdtemp(); os.chdir(d); os.rmdir(d)"])
+@pytest.mark.parametrize("threads", ["", "threading.Thread(target=time.sleep, args=(9,), daemon=1)"])
+def test_the_working_directory_is_the_app_s_to_change(
+    app: pathlib.Path, end: str, threads: str
+) -> None:
+    code = f"import os, tempfile, threading, time\n{end}\n"
+    (app / "app.py").write_text(APP + code + (f"{threads}.start()\n" if threads else ""))
+    ran = start(app)
+    assert ran.out.count("ValueError: no data here (app.py:12 in query)") == 5, ran.err

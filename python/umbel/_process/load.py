@@ -99,12 +99,29 @@ def _why(name: str, error: BaseException) -> str:
     place = place_of(error)
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{shown_path(error.filename)}:{error.lineno}"
-    line = f"cannot import {name}: {kind}: {words_of(error)}" + (f" ({place})" if place else "")
+    words = words_of(error)
+    if isinstance(error, SyntaxError) and error.msg:
+        words = error.msg  # without the place, which str() adds
+    line = f"cannot import {name}: {kind}: {words}" + (f" ({place})" if place else "")
     if missing:
         top = missing.partition(".")[0]
         package = _PACKAGES.get(top, top)
         line += f": pip install {package} in the environment of {sys.executable}"
+    elif isinstance(error, (ImportError, AttributeError)):
+        line += _hidden_modules()
     return line
+
+
+def _hidden_modules() -> str:
+    """A likely reason: files of the app under names that other modules import."""
+    try:
+        files = sorted(os.listdir(app_folder()))
+    except OSError:
+        return ""
+    hidden = [f for f in files if f.removesuffix(".py") in sys.stdlib_module_names]
+    if not hidden:
+        return ""
+    return f"; {', '.join(hidden)} in the app's folder has the name of a standard module: rename it"
 
 
 def end_a_copy_of(process: int) -> None:

@@ -1,7 +1,6 @@
 #include "umbel/main/host.h"
 
 #include <malloc.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -23,6 +22,21 @@ sigset_t stop_signals() {
   return set;
 }
 
+constexpr std::array<int, 3> kStopSignals{SIGTERM, SIGINT, SIGHUP};
+// What the handler knows: it is one for the whole process.
+pthread_t waiting_thread;
+pid_t waiting_process = 0;
+
+// Of a thread that has them let through.
+void hand_on(int signal) {
+  if (::getpid() == waiting_process) {
+    ::pthread_kill(waiting_thread, signal);
+    return;
+  }
+  ::signal(signal, SIG_DFL);  // a process that was forked has nobody who waits
+  ::raise(signal);
+}
+
 }  // namespace
 
 void StopOnSignal::block() {
@@ -31,9 +45,21 @@ void StopOnSignal::block() {
 }
 
 StopOnSignal::StopOnSignal(std::function<void()> stop)
-    : stop_(std::move(stop)), thread_([this] { wait(); }) {}
+    : stop_(std::move(stop)), thread_([this] { wait(); }) {
+  waiting_thread = thread_.native_handle();
+  waiting_process = ::getpid();
+  struct sigaction action {};
+  action.sa_handler = hand_on;
+  action.sa_flags = SA_RESTART;
+  for (size_t i = 0; i != kStopSignals.size(); ++i) {
+    ::sigaction(kStopSignals[i], &action, &before_[i]);
+  }
+}
 
 StopOnSignal::~StopOnSignal() {
+  for (size_t i = 0; i != kStopSignals.size(); ++i) {
+    ::sigaction(kStopSignals[i], &before_[i], nullptr);
+  }
   ended_ = true;
   ::pthread_kill(thread_.native_handle(), SIGUSR1);
   thread_.join();
@@ -46,6 +72,13 @@ void StopOnSignal::wait() {
     if (signal != SIGUSR1) stop_();
   }
 }
+
+SignalsLetThrough::SignalsLetThrough() {
+  const sigset_t set = stop_signals();
+  ::pthread_sigmask(SIG_UNBLOCK, &set, &before_);
+}
+
+SignalsLetThrough::~SignalsLetThrough() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
 int events_descriptor() {
   const char* text = std::getenv("UMBEL_EVENTS_FD");

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <signal.h>
+
+#include <array>
 #include <atomic>
 #include <functional>
 #include <thread>
@@ -30,6 +33,20 @@ class StopOnSignal {
   std::function<void()> stop_;
   std::atomic<bool> ended_{false};
   std::thread thread_;
+  std::array<struct sigaction, 3> before_;
+};
+
+// Lets those signals through on this thread for as long as it lives: the processes that an app's
+// code starts there inherit what is blocked, and could not be ended by terminate().  One that
+// arrives here still reaches StopOnSignal, unless the app has a handler of its own.
+class SignalsLetThrough {
+ public:
+  SignalsLetThrough();
+  ~SignalsLetThrough();
+  SignalsLetThrough(const SignalsLetThrough&) = delete;
+
+ private:
+  sigset_t before_;
 };
 
 // UMBEL_EVENTS_FD, or -1.

@@ -21,10 +21,19 @@ def seed_all(seed: int) -> None:
         numpy.random.seed(seed & 0xFFFFFFFF)
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "manual_seed"):
-        torch.manual_seed(seed & 0x7FFFFFFFFFFFFFFF)
+        _seed_torch(torch, seed & 0x7FFFFFFFFFFFFFFF)
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and hasattr(tensorflow, "random"):
         tensorflow.random.set_seed(seed & 0x7FFFFFFF)
+
+
+def _seed_torch(torch: Any, seed: int) -> None:
+    # manual_seed() queues seeds for devices that are not in use yet, each with a traceback: a hundred
+    # microseconds, which a build for the processor alone can do without.
+    if any(getattr(torch.version, kind, None) for kind in ("cuda", "hip", "xpu")):
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""frameworks_here.py FRAMEWORK: what test_frameworks.py runs in the framework's own environment.
+"""frameworks_here.py FRAMEWORK|threads|warning: what test_frameworks.py runs in a framework's environment.
 
 Every dtype that the framework and the core share, NaNs with their payloads among them, crosses both
 ways bit by bit; from PyTorch, whose tensors say where their memory is, without a copy.
@@ -63,6 +63,68 @@ def torch_side() -> None:
             raise AssertionError(f"{wrong} became an Array")
 
 
+def served(query: Any, main: Any, **options: Any) -> None:
+    from umbel.clientapp import ClientApp
+    from umbel.serverapp import ServerApp
+    from umbel.simulation import run_simulation
+
+    client, server = ClientApp(), ServerApp()
+    client.query()(query)
+    server.main()(main)
+    run_simulation(server, client, 1, **options)
+
+
+def threads() -> None:
+    """A client's sums are rounded alike here and in workers; the server keeps its threads."""
+    import torch
+
+    from umbel.app import Message, MetricRecord, RecordDict
+
+    got: dict[int, RecordDict] = {}
+
+    def query(message: Message, context: Any) -> Message:
+        sums = torch.rand(1_000_003).sum().reshape(1), torch.rand(300, 300) @ torch.rand(300, 300)
+        used = MetricRecord({"threads": torch.get_num_threads()})
+        content = RecordDict({"sums": ArrayRecord(list(map(np.asarray, sums))), "used": used})
+        return Message(content, reply_to=message)
+
+    def main(grid: Any, context: Any) -> None:
+        (reply,) = grid.send_and_receive([Message(RecordDict(), 0, "query")])
+        assert torch.get_num_threads() == 3
+        got[context.run_config["workers"]] = reply.content
+
+    torch.set_num_threads(3)
+    for workers in (0, 1):
+        served(query, main, workers=workers, run_config={"workers": workers})
+    assert got[0] == got[1] and got[0]["used"]["threads"] == 1, got
+    assert torch.get_num_threads() == 3
+
+
+def warning() -> None:
+    """TensorFlow's threads, once they are at work, are told of, once."""
+    import logging
+
+    import tensorflow as tf
+
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("umbel").addHandler(handler)
+
+    def query(message: Any, context: Any) -> Any:
+        raise ValueError("nothing")
+
+    def main(grid: Any, context: Any) -> None:
+        pass
+
+    served(query, main, workers=0)
+    assert not said, said
+    tf.constant([1.0]) + 1
+    for _ in range(2):
+        served(query, main, workers=0)
+    assert len(said) == 1 and "TF_NUM_INTRAOP_THREADS=1" in said[0], said
+
+
 def jax_side() -> None:
     import jax
 
@@ -120,5 +182,6 @@ def _core_error() -> type[Exception]:
 if __name__ == "__main__":
     assert "ml_dtypes" not in sys.modules
     bfloat16_has_no_numpy_dtype()
-    {"torch": torch_side, "jax": jax_side, "tensorflow": tensorflow_side}[sys.argv[1]]()
+    sides = {"torch": torch_side, "jax": jax_side, "tensorflow": tensorflow_side}
+    {**sides, "threads": threads, "warning": warning}[sys.argv[1]]()
     print("equal")

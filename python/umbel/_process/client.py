@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
+from umbel._process import threads
 from umbel._process.load import end_a_copy_of
 from umbel._process.seeding import seed_all, states_kept
 from umbel._process.where import line_of, place_of, shown_traceback
@@ -23,20 +25,24 @@ _TRACEBACKS_MAX = 3
 class Answers:
     """A function of message and context that the core calls for each message."""
 
-    def __init__(self, app: ClientApp, *, one_at_a_time: bool = False) -> None:
+    def __init__(
+        self, app: ClientApp, *, one_at_a_time: bool = False, one_thread: bool = False
+    ) -> None:
         """
         Args:
             app: the user's.
             one_at_a_time: for threads of one process, which share the libraries' random numbers.
+            one_thread: with it: numerical libraries compute on one thread, as they do in workers.
         """
         self._app = app
         self._lock = threading.Lock() if one_at_a_time else None
+        self._threads = threads.one_thread if one_thread else contextlib.nullcontext
         self._logged: dict[str, int] = {}
 
     def __call__(self, message: Message, context: Context) -> RecordDict | Error:
         if self._lock is None:
             return self._answer(message, context)
-        with self._lock, states_kept():
+        with self._lock, states_kept(), self._threads():
             return self._answer(message, context)
 
     def _answer(self, message: Message, context: Context) -> RecordDict | Error:

@@ -48,7 +48,10 @@ def run_simulation(
     Clients are served by processes forked from this one, so that apps may be defined in a script or
     a notebook's cells; where TensorFlow or JAX has started its threads, which no fork takes along,
     by this process itself, one after another.  The same seed gives the same bytes either way, and
-    for any number of workers.
+    for any number of workers: a client's code computes on one thread in both (sums over several
+    round differently), and this process has its own numbers of threads back after each client.
+    TensorFlow's cannot be changed once it has begun: for the same bytes in this process set
+    TF_NUM_INTRAOP_THREADS=1 before it is imported; a warning says so.
 
     Args:
         server_app, client_app: the app.
@@ -195,7 +198,7 @@ def _carry_out(
     spec: str, main: Main, client_app: ClientApp, workers: int | None, events: Events
 ) -> bool:
     """Runs it; whether it was interrupted."""
-    answer = Answers(client_app, one_at_a_time=True)
+    answer = Answers(client_app, one_at_a_time=True, one_thread=True)
     control, child = -1, 0
     here = workers == 0 or os.environ.get("UMBEL_WORKERS") == "in-process"
     if not here and threads.may_fork():
@@ -211,7 +214,8 @@ def _carry_out(
     run: _core.OwnRun | None = None
     try:
         run = _core.OwnRun(spec, main, answer, control, events.event_end)
-        with _Interrupts(run.request_stop) as interrupts:
+        alone = contextlib.nullcontext() if child else threads.loaded_for_one_thread()
+        with alone, _Interrupts(run.request_stop) as interrupts:
             run.run()
         return interrupts.seen
     finally:

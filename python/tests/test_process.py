@@ -6,10 +6,11 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 from typing import Any
 
 import pytest
+
+from umbel._process.start import COMMAND
 
 APP = """
 from umbel.app import Message, RecordDict
@@ -82,7 +83,7 @@ def start(
             }
         )
     )  # fmt: skip
-    command = [sys.executable, "-m", "umbel"]
+    command = list(COMMAND)
     command += arguments or ["--umbel-run", str(spec), "--server", server, "--client", client]
     with open(folder / "events", "w+") as events:
         process = subprocess.run(
@@ -244,9 +245,20 @@ def test_a_signal_stops_a_run_while_python_code_is_at_work(tmp_path: pathlib.Pat
     assert (ran.code, ran.finished["status"]) == (143, "stopped"), ran.err
 
 
-@pytest.mark.parametrize("name", ["random", "types", "typing", "socket", "secrets"])
-def test_files_with_names_of_other_modules_are_no_trap(app: pathlib.Path, name: str) -> None:
+# With a thread, which no fork takes along, each worker imports the app by itself.
+THREAD = """
+import threading, time
+threading.Thread(target=time.sleep, args=(9,), daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("name", ["random", "types", "typing", "socket", "umbel"])
+@pytest.mark.parametrize("threads", ["", THREAD])
+def test_files_with_names_of_other_modules_are_no_trap(
+    app: pathlib.Path, name: str, threads: str
+) -> None:
     (app / f"{name}.py").write_text("mine = 1\n")
+    (app / "app.py").write_text(APP + threads)
     ran = start(app, "query.say")
     assert ran.code == 0, ran.err
     assert ran.out.count("content\n") == 5
@@ -258,12 +270,12 @@ def test_an_import_that_such_a_file_breaks_says_so(app: pathlib.Path) -> None:
     assert "html.py in the app's folder has the name of a standard" in start(app).finished["error"]
 
 
-@pytest.mark.parametrize("end", ["os.chdir('/')", "d = tempfile.mkdtemp(); os.chdir(d); os.rmdir(d)"])
-@pytest.mark.parametrize("threads", ["", "threading.Thread(target=time.sleep, args=(9,), daemon=1)"])
+@pytest.mark.parametrize("end", ["os.chdir('/')", "os.chdir(d); os.rmdir(d)"])
+@pytest.mark.parametrize("threads", ["", THREAD])
 def test_the_working_directory_is_the_app_s_to_change(
     app: pathlib.Path, end: str, threads: str
 ) -> None:
-    code = f"import os, tempfile, threading, time\n{end}\n"
-    (app / "app.py").write_text(APP + code + (f"{threads}.start()\n" if threads else ""))
+    code = f"import os, tempfile\nd = tempfile.mkdtemp()\n{end}\n"
+    (app / "app.py").write_text(APP + code + threads)
     ran = start(app)
     assert ran.out.count("ValueError: no data here (app.py:12 in query)") == 5, ran.err

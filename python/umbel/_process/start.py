@@ -24,6 +24,14 @@ from umbel.serverapp import ServerApp
 _ARGUMENTS = 4  # the exit code of what is wrong with arguments or configuration
 _ZYGOTE_SECONDS = 5.0  # that one has to end in
 
+# As `python -m umbel`, but for what is in the working directory: an app may have a types.py.
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import sys\nif sys.path[:1] == ['']: del sys.path[0]\n"
+    "from umbel.__main__ import main\nsys.exit(main(sys.argv[1:]))",
+]
+
 
 def main(arguments: list[str]) -> int:
     """Carries out one of the modes; the exit code."""
@@ -92,7 +100,7 @@ def _run(options: argparse.Namespace) -> int:
     folder = ""
     if client is not None and not _in_process():
         if not threads.only_thread():
-            command = [sys.executable, "-m", "umbel", "--umbel-client", "--client", options.client]
+            command = [*COMMAND, "--umbel-client", "--client", options.client]
             command += ["--flower"] if options.flower else []
             folder = app_folder()
         else:
@@ -175,6 +183,6 @@ def _become_client(channel: int, options: argparse.Namespace) -> int:
     """For an app whose import starts threads, which no fork takes along: each worker imports it."""
     os.set_inheritable(channel, True)
     os.environ["UMBEL_CHANNEL_FD"] = str(channel)
-    command = [sys.executable, "-m", "umbel", "--umbel-client", "--client", options.client]
+    command = [*COMMAND, "--umbel-client", "--client", options.client]
     os.chdir(app_folder())
     os.execv(sys.executable, command + (["--flower"] if options.flower else []))

@@ -131,6 +131,68 @@ def test_a_temporary_folder_goes_with_the_result() -> None:
     assert not folder.exists()
 
 
+def test_a_temporary_folder_that_nobody_lets_go_of_goes_at_exit(tmp_path: pathlib.Path) -> None:
+    code = (
+        "from umbel.clientapp import ClientApp\nfrom umbel.serverapp import ServerApp\n"
+        "from umbel.simulation import run_simulation\n"
+        "server = ServerApp()\n@server.main()\ndef main(grid, context): pass\n"
+        "kept = run_simulation(server, ClientApp(), 2)\nprint(kept.output.is_dir())\n"
+        "import sys; sys.modules['kept'] = kept\n"
+        "@server.main()\ndef main(grid, context): raise ValueError\n"
+        "run_simulation(server, ClientApp(), 2)\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment
+    )
+    assert ran.stdout == "True\n" and ran.stderr.splitlines()[-1] == "ValueError"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_result_is_shown_in_a_line() -> None:
+    def main(grid: Grid, context: Context) -> None:
+        context.save("model.safetensors", {"w": np.zeros(2)})
+
+    result = served(ClientApp(), main)
+    result.rounds, result.failures = 4, 1200
+    result.metrics = {"loss": 0.5, "list": [1, 2], **{f"m{i}": i for i in range(9)}}
+    shown = repr(result)
+    assert shown == (
+        "SimulationResult: completed, 4 rounds, 1,200 failures; loss 0.5, m0 0, m1 1, m2 2, m3 3, "
+        f"m4 4, m5 5, m6 6, ...; model {result.model_sha256[:12]}"
+    )
+    assert len(result.model_sha256) == 64
+
+
+def test_a_cell_that_is_run_again_replaces_its_functions() -> None:
+    app, server = ClientApp(), ServerApp()
+
+    def define(number: int) -> None:
+        @app.train()
+        def train(message: Message, context: Context) -> Message:
+            return Message(RecordDict({"n": MetricRecord({"n": number})}), reply_to=message)
+
+        @server.main()
+        def main(grid: Grid, context: Context) -> None:
+            context.publish("got", asked(grid, "train")[0].content["n"])
+
+    define(1)
+    define(2)
+    assert run_simulation(server, app, 1).records == {"got": {"n": 2}}
+
+    def other(message: Message, context: Context) -> Message:
+        raise AssertionError
+
+    expected = r"already, .*train\(\): give .*other\(\) a name of its own, @app.train\(NAME\)"
+    with pytest.raises(umbel.InvalidArgument, match=expected):
+        app.train()(other)
+    with pytest.raises(umbel.InvalidArgument, match="another main"):
+        server.main()(other)  # type: ignore[arg-type]
+    app.query()(lambda message, context: message)
+    with pytest.raises(umbel.InvalidArgument, match="already"):
+        app.query()(lambda message, context: message)
+
+
 def test_what_main_raises_comes_out_unchanged() -> None:
     error = ValueError("mine")
 
@@ -367,7 +429,7 @@ def test_registering_twice_or_wrongly_is_refused() -> None:
     app = ClientApp()
     app.train()(lambda m, c: m)
     for wrong in (
-        lambda: app.train(),
+        lambda: app.train()(lambda m, c: m),
         lambda: app.train(lambda m, c: m),  # type: ignore[arg-type]
         lambda: app.query("a.b"),
         lambda: app.query("x")(3),  # type: ignore[arg-type]

@@ -46,6 +46,7 @@ class ClientApp:
     ) -> None:
         self._mods: list[Mod] = list(mods or [])
         self._actions: dict[str, Action] = {}
+        self._functions: dict[str, Action] = {}  # as they were given, without mods
         self._lifespan: Callable[[Context], AbstractContextManager[None]] | None = None
         self._client_fn = client_fn
         for mod in self._mods:
@@ -58,12 +59,15 @@ class ClientApp:
     ) -> Callable[[Action], Action]:
         """Registers the action for "train", or with a name for "train.NAME".
 
+        The same function defined anew, as by a notebook's cell that is run again, replaces the
+        earlier one.
+
         Args:
             action: the name, without a dot.
             mods: around this action alone, inside the app's.
 
         Raises:
-            umbel.InvalidArgument: for a type that has an action already.
+            umbel.InvalidArgument: for a type that has another action already.
         """
         return self._register(MessageType.TRAIN, action, mods)
 
@@ -102,11 +106,16 @@ class ClientApp:
         message_type = kind if action == _DEFAULT else f"{kind}.{action}"
         if self._client_fn is not None:
             raise InvalidArgument("ClientApp: it has a client_fn: leave that out, or the actions")
-        if message_type in self._actions:
-            raise InvalidArgument(f'ClientApp has an action for "{message_type}" already')
 
         def register(function: Action) -> Action:
             _require_callable(function, f'ClientApp: the action for "{message_type}"')
+            there = self._functions.get(message_type)
+            if there is not None and not defined_anew(there, function):
+                raise InvalidArgument(
+                    f'ClientApp has an action for "{message_type}" already, '
+                    f"{_name(there)}: give {_name(function)} a name of its own, @app.{kind}(NAME)"
+                )
+            self._functions[message_type] = function
             self._actions[message_type] = _wrapped(function, mods or [])
             return function
 
@@ -143,6 +152,19 @@ class ClientApp:
                 f'the ClientApp has no action for "{message_type}"; it has: {there}'
             )
         return action
+
+
+def defined_anew(function: object, later: object) -> bool:
+    """Whether the later one is the same function of the same module, as a cell run again has it."""
+    names = [(getattr(f, "__module__", None), getattr(f, "__qualname__", "")) for f in
+             (function, later)]  # fmt: skip
+    known = bool(names[0][1]) and "<lambda>" not in names[0][1]
+    return function is later or (known and names[0] == names[1])
+
+
+def _name(function: object) -> str:
+    name = getattr(function, "__qualname__", "") or type(function).__name__
+    return f"{name}()"
 
 
 def _require_callable(value: object, what: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from umbel._errors import FailedPrecondition, InvalidArgument, WrongType
 from umbel.app import Context
+from umbel.clientapp._client_app import defined_anew
 from umbel.serverapp._grid import Grid
 
 Main = Callable[[Grid, Context], None]
@@ -47,11 +48,11 @@ class ServerApp:
             self._main = main_of(*older)
 
     def main(self) -> Callable[[Main], Main]:
-        """Registers the function of (grid, context)."""
+        """Registers the function of (grid, context); the same one defined anew replaces it."""
 
         def register(function: Main) -> Main:
-            if self._main is not None:
-                raise InvalidArgument("ServerApp has a main function already")
+            if self._main is not None and not defined_anew(self._main, function):
+                raise InvalidArgument("ServerApp has another main function already")
             if not callable(function):
                 raise WrongType(
                     f"ServerApp: main is of type {type(function).__name__}, expected a function"

@@ -4,12 +4,14 @@ import os
 import shutil
 import tempfile
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from umbel import _core
 from umbel.app import ArrayRecord
+
+_METRICS_SHOWN = 8  # by a result's repr
 
 
 class TemporaryFolder:
@@ -25,7 +27,7 @@ def _remove(folder: str, process: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@dataclass
+@dataclass(repr=False)
 class SimulationResult:
     """What came of a run.
 
@@ -54,7 +56,19 @@ class SimulationResult:
     seconds: float
     model_sha256: str
     reason: str
-    _folder: TemporaryFolder | None = field(default=None, repr=False)
+    _folder: TemporaryFolder | None = None
+
+    def __repr__(self) -> str:
+        failed = f", {self.failures:,} failures" if self.failures else ""
+        said = f"SimulationResult: {self.status}, {self.rounds} rounds{failed}"
+        numbers = [
+            f"{name} {value:.6g}"
+            for name, value in self.metrics.items()
+            if isinstance(value, (int, float))
+        ]
+        said += f"; {', '.join(numbers[:_METRICS_SHOWN])}" if numbers else ""
+        said += ", ..." if len(numbers) > _METRICS_SHOWN else ""
+        return said + (f"; model {self.model_sha256[:12]}" if self.model_sha256 else "")
 
     @property
     def arrays(self) -> ArrayRecord:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from umbel import _core
-from umbel._errors import Aborted, InvalidArgument
+from umbel._errors import Aborted, InvalidArgument, WrongType
 from umbel.app import ArrayRecord, Message, MetricRecord
 
 from .result import Result
@@ -128,7 +127,7 @@ class _Loop:
         needed = self.strategy._least = max(1, _ceil_share(self.plan.quorum, asked))
         arrays, metrics = (None, None)
         if asked - len(errors) >= needed:
-            arrays, metrics = self.strategy.aggregate_train(this.number, replies)
+            arrays, metrics = _pair(self.strategy.aggregate_train(this.number, replies))
         failed = self._note_failures(this, errors)
         this.clients = asked - failed
         if metrics is not None:
@@ -173,7 +172,7 @@ class _Loop:
     def _ask(self, this: _Round, configure: Any, arrays: ArrayRecord, config: Any
              ) -> tuple[int, list[Message], list[Failure]]:
         self.strategy._refused, self.strategy._weights = [], {}
-        configured: Iterable[Message] = configure(this.number, arrays, config, self.grid)
+        configured = _messages(configure(this.number, arrays, config, self.grid), configure)
         messages = [_in_round(message, this.number) for message in configured]
         if not messages:
             return 0, [], []
@@ -232,3 +231,25 @@ def _record(metrics: Any, whose: str) -> MetricRecord:
     except (TypeError, ValueError) as error:
         raise InvalidArgument(f"{whose} returned {type(metrics).__name__}, expected a "
                               f"MetricRecord: {error}") from None
+
+
+def _pair(returned: Any) -> tuple[Any, Any]:
+    """What aggregate_train returned: a model or None, metrics or None."""
+    if isinstance(returned, tuple) and len(returned) == 2:
+        return returned
+    raise WrongType(f"aggregate_train returned a value of type {type(returned).__name__}, "
+                    "expected a pair: an ArrayRecord or None, a MetricRecord or None")
+
+
+def _messages(returned: Any, hook: Any) -> list[Message]:
+    """What configure_train or configure_evaluate returned, as a list."""
+    try:
+        messages = list(returned)
+    except TypeError:
+        raise WrongType(f"{hook.__name__} returned a value of type {type(returned).__name__}, "
+                        "expected messages") from None
+    for message in messages:
+        if not isinstance(message, Message):
+            raise WrongType(f"{hook.__name__} returned a value of type {type(message).__name__} "
+                            "among its messages, expected Messages")
+    return messages

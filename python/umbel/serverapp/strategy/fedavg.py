@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from umbel import _core
-from umbel._errors import InvalidArgument
 from umbel.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 
+from . import _arguments
 from .strategy import Plan, Strategy, same_in_core
 from .strategy_utils import fold, require_nodes, without
 
@@ -46,16 +46,17 @@ class FedAvg(Strategy):
                  arrayrecord_key: str = "arrays", configrecord_key: str = "config",
                  train_metrics_aggr_fn: AggregationFn | None = None,
                  evaluate_metrics_aggr_fn: AggregationFn | None = None) -> None:
-        for name, share in (("train", fraction_train), ("evaluate", fraction_evaluate)):
-            if not 0 <= share <= 1:
-                raise InvalidArgument(f"{type(self).__name__}: fraction_{name} is {share}, "
-                                      "expected a share from 0 to 1")
-        self.fraction_train = fraction_train
-        self.fraction_evaluate = fraction_evaluate
-        self.min_train_nodes = min_train_nodes if fraction_train != 0 else 0
-        self.min_evaluate_nodes = min_evaluate_nodes if fraction_evaluate != 0 else 0
-        self.min_available_nodes = min_available_nodes
-        self.weighted_by_key = weighted_by_key
+        me = type(self).__name__
+        self.fraction_train = _arguments.share(me, "fraction_train", fraction_train)
+        self.fraction_evaluate = _arguments.share(me, "fraction_evaluate", fraction_evaluate)
+        counts = {"min_train_nodes": min_train_nodes, "min_evaluate_nodes": min_evaluate_nodes,
+                  "min_available_nodes": min_available_nodes}
+        for name, value in counts.items():
+            counts[name] = _arguments.count(me, name, value, 0)
+        self.min_train_nodes = counts["min_train_nodes"] if fraction_train != 0 else 0
+        self.min_evaluate_nodes = counts["min_evaluate_nodes"] if fraction_evaluate != 0 else 0
+        self.min_available_nodes = counts["min_available_nodes"]
+        self.weighted_by_key = _arguments.text(me, "weighted_by_key", weighted_by_key)
         self.arrayrecord_key = arrayrecord_key
         self.configrecord_key = configrecord_key
         self.train_metrics_aggr_fn = train_metrics_aggr_fn

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from umbel._errors import InvalidArgument
 from umbel.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 
+from . import _arguments
 from .result import Result
 from .stopping import Plateau, Target
 
@@ -44,13 +45,12 @@ class Plan:
     wrap_up: float | None
 
     def check(self) -> None:
-        if self.num_rounds < 1:
-            raise InvalidArgument(f"start: num_rounds is {self.num_rounds}, expected at least 1")
-        if self.evaluate_every < 1:
-            raise InvalidArgument(
-                f"start: evaluate_every is {self.evaluate_every}, expected at least 1")
-        if not 0 <= self.quorum <= 1:
-            raise InvalidArgument(f"start: quorum is {self.quorum}, expected a share from 0 to 1")
+        self.num_rounds = _arguments.count("start", "num_rounds", self.num_rounds, 1)
+        self.evaluate_every = _arguments.count("start", "evaluate_every", self.evaluate_every, 1)
+        self.quorum = _arguments.share("start", "quorum", self.quorum)
+        for name in ("timeout", "wrap_up"):
+            if getattr(self, name) is not None:
+                setattr(self, name, _arguments.real("start", name, getattr(self, name)))
         if self.timeout is not None and not self.timeout > 0:
             raise InvalidArgument(f"start: timeout is {self.timeout} s, expected above 0, or None")
 

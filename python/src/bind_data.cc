@@ -3,6 +3,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "convert.h"
+#include "gil.h"
 #include "umbel/data/generate.h"
 #include "umbel/data/open_dataset.h"
 #include "umbel/data/partition.h"
@@ -32,7 +33,7 @@ nb::dict dict_of(const data::Dataset& set) {
 template <class Make>
 nb::dict dataset_by(Make&& make) {
   const data::Dataset set = [&] {
-    const nb::gil_scoped_release release;
+    const WithoutGil without_gil;
     return or_throw(make());
   }();
   return dict_of(set);
@@ -93,14 +94,14 @@ data::Partition partition(const Array& labels, const Array* natural_ids, const A
   keywords.finish();
   if (natural_ids) options.natural_ids = *natural_ids;
   if (axis) options.axis = *axis;
-  const nb::gil_scoped_release release;
+  const WithoutGil without_gil;
   return or_throw(data::make_partition(labels, options));
 }
 
 nb::object examples(const data::Partition& partition, uint64_t client) {
   std::vector<uint32_t> indices;
   {
-    const nb::gil_scoped_release release;
+    const WithoutGil without_gil;
     indices = partition.examples(client);
   }
   const auto count = static_cast<int64_t>(indices.size());
@@ -170,7 +171,7 @@ nb::dict linear_classes(const nb::dict& given) {
 nb::dict linear_regression(const nb::dict& given) {
   const data::LinearOptions options = linear_options("linear_regression", given);
   const data::Regression made = [&] {
-    const nb::gil_scoped_release release;
+    const WithoutGil without_gil;
     return or_throw(data::linear_regression(options));
   }();
   nb::dict result;

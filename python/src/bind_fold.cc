@@ -7,6 +7,7 @@
 
 #include "bind_strategy.h"
 #include "convert.h"
+#include "gil.h"
 #include "umbel/aggregate/fold.h"
 #include "umbel/aggregate/weighted_mean.h"
 
@@ -116,7 +117,7 @@ nb::dict fold(nb::handle contents, nb::handle nodes, const std::string& weight_k
   const std::vector<Reply> replies = replies_from(contents, nodes);
   const auto layout = layout_from(layout_handle);
   const Folded folded = [&] {
-    const nb::gil_scoped_release without_gil;
+    const WithoutGil without_gil;
     return fold_replies(replies, layout, {.weight_key = weight_key});
   }();
   nb::dict answer;

@@ -1,5 +1,6 @@
 #include "bind_strategy.h"
 #include "convert.h"
+#include "gil.h"
 #include "umbel/strategy/server_optimizer.h"
 
 namespace umbel::python {
@@ -15,7 +16,7 @@ ServerOptimizer valid(ServerOptimizer optimizer) {
 nb::object next_model(ServerOptimizer& self, nb::handle global_handle, nb::handle mean_handle) {
   const ArrayRecord global = arrays_from(global_handle), mean = arrays_from(mean_handle);
   Result<ArrayRecord> next = [&] {
-    const nb::gil_scoped_release without_gil;
+    const WithoutGil without_gil;
     return self.apply(global, mean);
   }();
   return to_python(or_throw(std::move(next)));

@@ -7,6 +7,7 @@
 
 #include "bind_strategy.h"
 #include "convert.h"
+#include "gil.h"
 #include "umbel/base/rng.h"
 #include "umbel/population/world.h"
 #include "umbel/strategy/rounds.h"
@@ -23,7 +24,7 @@ std::vector<uint64_t> draw(nb::handle grid_handle, nb::handle context_handle, ui
   const auto kind = training ? Ask::Kind::kTrain : Ask::Kind::kEvaluate;
   const uint64_t seed =
       derive_seed(context_of(context_handle).run_seed(), {round, static_cast<uint64_t>(kind)});
-  const nb::gil_scoped_release without_gil;
+  const WithoutGil without_gil;
   const Sampler sampler = Sampler::count(count);
   if (grid.world() == nullptr) {
     return or_throw(sampler.draw(Pool{grid.node_count(), nullptr, {}}, seed)).clients;
@@ -64,7 +65,7 @@ nb::object round_finished(nb::handle context_handle, const nb::dict& fields) {
   }
   const MetricRecord all = all_metrics(report);
   {
-    const nb::gil_scoped_release without_gil;
+    const WithoutGil without_gil;
     context.runtime().round_finished(report);
   }
   return to_python(all);
@@ -72,7 +73,7 @@ nb::object round_finished(nb::handle context_handle, const nb::dict& fields) {
 
 uint64_t begin(nb::handle context_handle, uint64_t rounds) {
   const Context& context = context_of(context_handle);
-  const nb::gil_scoped_release without_gil;
+  const WithoutGil without_gil;
   const uint64_t before = context.runtime().last_round();
   if (!context.is_twin()) context.runtime().rounds_planned(before + rounds);
   return before + 1;
@@ -81,7 +82,7 @@ uint64_t begin(nb::handle context_handle, uint64_t rounds) {
 void round_model(nb::handle context_handle, uint64_t round, nb::handle arrays_handle) {
   const Context& context = context_of(context_handle);
   const ArrayRecord arrays = kept(arrays_from(arrays_handle));
-  const nb::gil_scoped_release without_gil;
+  const WithoutGil without_gil;
   context.runtime().round_model(round, arrays);
 }
 

@@ -4,6 +4,7 @@
 
 #include "bind_strategy.h"
 #include "convert.h"
+#include "gil.h"
 #include "umbel/app/run_rounds.h"
 #include "umbel/strategy/server_optimizer.h"
 
@@ -88,7 +89,7 @@ nb::dict run(nb::handle grid_handle, nb::handle context_handle, const nb::dict& 
   const RoundsOptions options = options_from(option_fields);
   ArrayRecord model = kept(arrays_from(initial));
   const RoundsResult result = [&] {
-    const nb::gil_scoped_release without_gil;
+    const WithoutGil without_gil;
     return run_rounds(grid, context, strategy, std::move(model), options);
   }();
   nb::dict answer;

@@ -279,3 +279,31 @@ def test_the_working_directory_is_the_app_s_to_change(
     (app / "app.py").write_text(APP + code + threads)
     ran = start(app)
     assert ran.out.count("ValueError: no data here (app.py:12 in query)") == 5, ran.err
+
+
+FLOWER = "this app is written for Flower: run `umbel port` on its folder, or keep [tool.flwr.app]"
+
+
+def test_an_import_of_flower_says_what_to_do(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "app.py").write_text("from flwr.serverapp import ServerApp\n")
+    line = start(tmp_path, PYTHONNOUSERSITE="1").finished["error"]
+    assert line.startswith("cannot import app: ModuleNotFoundError: No module named 'flwr' (app.py")
+    assert FLOWER in line and "pip install" not in line
+    lazy = APP.replace('raise ValueError("no data here")', "import flwr.common")
+    (tmp_path / "app.py").write_text(lazy)
+    assert f"named 'flwr' (app.py:12 in query): {FLOWER}" in start(tmp_path).out
+
+
+def test_a_module_that_the_alias_lacks_is_told_of_in_its_words(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "app.py").write_text("import flwr.server.workflow\n")
+    names = ["--server", "app:server", "--client", "app:client", "--flower"]
+    line = start(tmp_path, arguments=["--umbel-run", "spec.json", *names]).finished["error"]
+    assert "no module 'flwr.server.workflow' in Umbel's form of Flower's API" in line
+    assert "pip install" not in line and "umbel port" not in line
+
+
+def test_an_object_of_an_installed_flower_says_what_to_do(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "flwr.py").write_text("class ServerApp: pass\n")
+    (tmp_path / "app.py").write_text("import flwr\nserver = flwr.ServerApp()\nclient = 3\n")
+    line = start(tmp_path).finished["error"]
+    assert line.startswith("app:server (app.py) is Flower's ServerApp: run `umbel port`")

@@ -8,7 +8,9 @@ import sys
 from typing import Any
 
 from umbel._process.where import (
+    FLOWER_APPS,
     app_folder,
+    flower_hint,
     place_of,
     set_app_folder,
     shown_path,
@@ -61,6 +63,9 @@ def load_object(name: str, kind: type[Any]) -> Any:
             )
         found = getattr(found, part)
     if not isinstance(found, kind):
+        if type(found).__module__.partition(".")[0] == "flwr":
+            where = _file_of(module)
+            raise LoadError(f"{name} ({where}) is Flower's {kind.__name__}: {FLOWER_APPS}")
         raise LoadError(
             f"{name} ({_file_of(module)}) is of type {type(found).__name__}, expected a "
             f"{kind.__name__}{_candidates(module, kind)}"
@@ -103,7 +108,10 @@ def _why(name: str, error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.msg:
         words = error.msg  # without the place, which str() adds
     line = f"cannot import {name}: {kind}: {words}" + (f" ({place})" if place else "")
-    if missing:
+    if missing and missing.partition(".")[0] == "flwr":
+        hint = flower_hint(error)
+        line += f": {hint}" if hint else ""
+    elif missing:
         top = missing.partition(".")[0]
         package = _PACKAGES.get(top, top)
         line += f": pip install {package} in the environment of {sys.executable}"

@@ -8,6 +8,10 @@ from types import TracebackType
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _CHARACTERS_MAX = 2000  # of a line
+FLOWER_APPS = (
+    "run `umbel port` on its folder, or keep [tool.flwr.app] in its pyproject.toml without an "
+    "umbel.toml"
+)
 
 
 def _working_directory() -> str:
@@ -78,6 +82,14 @@ def words_of(error: BaseException) -> str:
     return lines[0] if lines else ""
 
 
+def flower_hint(error: BaseException) -> str:
+    """What to do about an import of Flower, where that is why `error` is."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    if name is None or name.partition(".")[0] != "flwr" or not str(error).startswith("No module"):
+        return ""  # the alias of umbel.compat says itself what it does not have
+    return "this app is written for Flower: " + FLOWER_APPS
+
+
 def line_of(error: BaseException) -> str:
     """ "ValueError: no data (app.py:42 in train)"."""
     text = words_of(error)
@@ -85,7 +97,9 @@ def line_of(error: BaseException) -> str:
         text = text[:_CHARACTERS_MAX] + "..."
     line = type(error).__name__ + (f": {text}" if text else "")
     place = place_of(error)
-    return f"{line} ({place})" if place else line
+    line = f"{line} ({place})" if place else line
+    hint = flower_hint(error)
+    return f"{line}: {hint}" if hint else line
 
 
 def shown_traceback(error: BaseException) -> str:

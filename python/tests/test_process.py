@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -307,3 +308,30 @@ def test_an_object_of_an_installed_flower_says_what_to_do(tmp_path: pathlib.Path
     (tmp_path / "app.py").write_text("import flwr\nserver = flwr.ServerApp()\nclient = 3\n")
     line = start(tmp_path).finished["error"]
     assert line.startswith("app:server (app.py) is Flower's ServerApp: run `umbel port`")
+
+
+def test_what_a_call_is_refused_with_says_where_the_call_is(tmp_path: pathlib.Path) -> None:
+    call = "from umbel.app import ArrayRecord\n    ArrayRecord(3)"
+    (tmp_path / "app.py").write_text(APP.replace('kind = context.run_config["kind"]', call))
+    ran = start(tmp_path)
+    line = "ArrayRecord: a value of type int, expected a list of arrays or a dict of arrays by name"
+    assert ran.finished["error"] == f"{line} (app.py:26 in main)"
+    (traceback,) = ran.logged("server")
+    assert traceback.endswith(f"WrongType: {line}")
+
+
+def test_lines_of_processes_do_not_mix_where_python_is_unbuffered(tmp_path: pathlib.Path) -> None:
+    how = 'print("direct", sys.stdout.write_through, "by line", sys.stdout.line_buffering)'
+    app = "import sys\n" + APP.replace('print("client says", context.node_id)', how)
+    (tmp_path / "app.py").write_text(app.replace('print("server says", kind)', how))
+    ran = start(tmp_path, "query.say", PYTHONUNBUFFERED="1")
+    assert ran.out.count("direct False by line True\n") == 6  # of five clients and the server
+    script = (
+        "from app import *\nfrom umbel.simulation import run_simulation\n"
+        "run_simulation(server, client, 2, workers=2, run_config={'kind': 'query.say', 'crash': 0})"
+    )
+    simulated = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert simulated.stdout.count("direct False by line True\n") >= 2, simulated.stderr

@@ -5,12 +5,33 @@ from __future__ import annotations
 import os
 
 from umbel import _core
-from umbel._errors import Cancelled, Error
+from umbel._errors import (
+    AlreadyExists,
+    Cancelled,
+    Error,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    OutOfRange,
+    Unimplemented,
+    WrongType,
+)
 from umbel._process.load import end_a_copy_of
 from umbel._process.seeding import seed_all
-from umbel._process.where import line_of, shown_traceback
+from umbel._process.where import line_of, place_of, shown_traceback
 from umbel.app._context import from_native
 from umbel.serverapp import Grid, ServerApp
+
+# What a call in the user's code is refused with: where that call is helps.
+_OF_A_CALL = (
+    WrongType,
+    InvalidArgument,
+    NotFound,
+    FailedPrecondition,
+    AlreadyExists,
+    OutOfRange,
+    Unimplemented,
+)
 
 
 class Main:
@@ -33,9 +54,21 @@ class Main:
         except Error as error:
             self.raised = error
             context.log(shown_traceback(error).rstrip(), "error")
-            raise
+            placed = _with_place(error)
+            if placed is None:
+                raise
+            raise placed from error
         except BaseException as error:  # SystemExit too
             end_a_copy_of(process)
             self.raised = error
             context.log(shown_traceback(error).rstrip(), "error")
             raise Error(line_of(error)) from error
+
+
+def _with_place(error: Error) -> Error | None:
+    """The error with the line of the app's own that it comes from; None if that is not the why."""
+    place = place_of(error)
+    for kind in _OF_A_CALL:
+        if place and isinstance(error, kind):
+            return kind(f"{error} ({place})")
+    return None

@@ -36,10 +36,7 @@ COMMAND = [
 def main(arguments: list[str]) -> int:
     """Carries out one of the modes; the exit code."""
     options = _parsed(arguments)
-    # Prints reach the run's log line by line, also from a process that is killed.
-    streams: list[Any] = [sys.stdout, sys.stderr]
-    for stream in streams:
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    print_whole_lines()
     if os.environ.get("UMBEL_DEBUG") != "1":
         sys.breakpointhook = _no_breakpoint
     if options.flower:
@@ -52,6 +49,17 @@ def main(arguments: list[str]) -> int:
     if options.umbel_zygote:
         return _zygote(options)
     return _client(options)
+
+
+def print_whole_lines() -> None:
+    """Has what is printed come out line by line, also from a process that is killed.
+
+    PYTHONUNBUFFERED writes each word by itself: lines of several processes would mix.
+    """
+    streams: list[Any] = [sys.stdout, sys.stderr]
+    for stream in streams:
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True, write_through=False, errors="backslashreplace")
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from umbel._process.start import print_whole_lines
 from umbel._process.where import words_of
 
 
@@ -48,6 +49,7 @@ class Events:
     def write_output_here(self) -> None:
         """In a worker: has what it prints come out of this process's sys.stdout."""
         if self._output_end < 0:
+            print_whole_lines()
             return
         os.dup2(self._output_end, 1)
         os.dup2(self._output_end, 2)

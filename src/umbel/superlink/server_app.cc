@@ -87,7 +87,9 @@ ServerAppProcess::ServerAppProcess(Options options, Parts parts, runner::Channel
         }
       }
       if (content) parts_.blobs.drop(content);
-      send(wire::Arrived{reply}, *held ? held.get() : nullptr);
+      wire::Arrived arrived{reply};
+      arrived.reply.blob.crc32.clear();  // they are the network's
+      send(arrived, *held ? held.get() : nullptr);
     });
   };
   mail_ =

@@ -328,10 +328,10 @@ def test_lines_of_processes_do_not_mix_where_python_is_unbuffered(tmp_path: path
     assert ran.out.count("direct False by line True\n") == 6  # of five clients and the server
     script = (
         "from app import *\nfrom umbel.simulation import run_simulation\n"
-        "run_simulation(server, client, 2, workers=2, run_config={'kind': 'query.say', 'crash': 0})"
+        "run_simulation(server, client, 5, workers=2, run_config={'kind': 'query.say', 'crash': 0})"
     )
     simulated = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
-    assert simulated.stdout.count("direct False by line True\n") >= 2, simulated.stderr
+    assert simulated.stdout.count("direct False by line True\n") == 5, simulated.stderr

@@ -52,6 +52,18 @@ def test_rounds_in_python_give_the_model_and_report_of_those_in_the_core(tmp_pat
             sorted(sample.items()) for sample in other["failure-samples"]]
 
 
+@pytest.mark.parametrize("overridden", [False, True])
+def test_an_app_without_an_evaluate_action_is_told_of_once(tmp_path, overridden):
+    shutil.copytree(APP, tmp_path / "app")
+    file = tmp_path / "app" / "app.py"
+    file.write_text(file.read_text().replace("@client.evaluate()", "@client.query()"))
+    said = "no client has an evaluate action: set fraction_evaluate=0 or add @client.evaluate()"
+    for fraction, times in ((1.0, 1), (0.0, 0)):
+        ran = run(tmp_path, "FedAvg", {"fraction_evaluate": fraction}, overridden=overridden,
+                  broken=[2], rounds=2)
+        assert ran.lines.count(said) == times, ran.lines
+
+
 def test_metrics_and_configs_reach_their_place(tmp_path):
     ran = run(tmp_path, "FedProx", {"proximal_mu": 0.25, "min_train_nodes": 3,
                                     "fraction_train": 0.1, "fraction_evaluate": 0.0})

@@ -11,6 +11,7 @@ from umbel._errors import Aborted, InvalidArgument, WrongType
 from umbel.app import ArrayRecord, Message, MetricRecord
 
 from .result import Result
+from .strategy_utils import NOBODY_EVALUATES
 
 if TYPE_CHECKING:
     from umbel.serverapp import Grid
@@ -59,6 +60,7 @@ class _Loop:
         self.result = Result(arrays=arrays)
         self.skipped_in_a_row = 0
         self.example = ""  # of a failure, the latest
+        self.told_of_evaluation = False
         self.trained_on = 0.0  # examples, in a twin
 
     def run(self) -> Result:
@@ -155,6 +157,10 @@ class _Loop:
             return False
         metrics = self.strategy.aggregate_evaluate(this.number, replies)
         self._note_failures(this, errors)
+        unknown = sum(kind == "unknown-action" for _, kind, _ in errors)
+        if unknown == asked and not self.told_of_evaluation:
+            self.told_of_evaluation = True
+            self.context.log(NOBODY_EVALUATES, level="warn")
         if metrics is None:
             return False
         metrics = _record(metrics, "aggregate_evaluate")

@@ -8,7 +8,7 @@ from umbel import _core
 from umbel.app import ArrayRecord
 
 from .result import Result
-from .strategy_utils import without
+from .strategy_utils import NOBODY_EVALUATES, without
 
 if TYPE_CHECKING:
     from umbel.serverapp import Grid
@@ -28,6 +28,8 @@ def run_in_core(strategy: Strategy, grid: Grid, initial_arrays: ArrayRecord, pla
     result = Result(arrays=answer["arrays"], stopped_because=answer["stopped_because"],
                     history=answer["history"])
     weight = native["weight_key"]
+    if any(_nobody_evaluates(report) for report in answer["history"]):
+        grid._context.log(NOBODY_EVALUATES, level="warn")
     for report in answer["history"]:
         number = report["round"]
         for rounds, metrics in ((result.train_metrics_clientapp, report["train"]),
@@ -37,3 +39,9 @@ def run_in_core(strategy: Strategy, grid: Grid, initial_arrays: ArrayRecord, pla
         if len(report["server"]):
             result.evaluate_metrics_serverapp[number] = report["server"]
     return result
+
+
+def _nobody_evaluates(report: dict[str, Any]) -> bool:
+    """Whether the round trained, and its evaluation met no client that has an action for it."""
+    unknown = report["failure_reasons"].get("unknown-action", 0)
+    return bool(unknown) and not report["note"] and not report["evaluate"]

@@ -12,6 +12,9 @@ from umbel.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 if TYPE_CHECKING:
     from umbel.serverapp import Grid
 
+NOBODY_EVALUATES = (
+    "no client has an evaluate action: set fraction_evaluate=0 or add @client.evaluate()")
+
 
 def fold(records: Sequence[RecordDict], weighting_metric_name: str,
          layout: ArrayRecord | None = None, nodes: Sequence[int] | None = None) -> dict[str, Any]:

@@ -54,6 +54,18 @@ def test_curves_have_each_metric_by_round() -> None:
     }
 
 
+def test_the_clients_weights_are_no_metric() -> None:
+    metrics = {"loss": 0.5, "num-examples": 1200}
+    measured = {**ROUNDS[1], "train": metrics, "evaluate": metrics, "server": {"num-examples": 7}}
+    assert list(notebook.curves([measured])) == ["num-examples", "federated-loss", "train-loss"]
+    assert told(measured) == [
+        "round 1: num-examples 7, federated-loss 0.5, train-loss 0.5 (1,200 clients, 3 failed)"]
+    end = {**END, "metrics": {"train-num-examples": 1200, "loss": 0.5}}
+    assert told(end) == ["completed after 0 rounds; loss 0.5"]
+    assert "train-num-examples" in repr(notebook._Picture(notebook._all_curves([measured])))
+    assert notebook.plot([measured], ["train-num-examples"]) is not None
+
+
 def test_a_notebook_gets_one_picture_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
 

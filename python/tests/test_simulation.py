@@ -155,7 +155,7 @@ def test_a_result_is_shown_in_a_line() -> None:
 
     result = served(ClientApp(), main)
     result.rounds, result.failures = 4, 1200
-    result.metrics = {"loss": 0.5, "list": [1, 2], **{f"m{i}": i for i in range(9)}}
+    result.metrics = {"loss": 0.5, "train-num-examples": 9, "list": [1, 2], **{f"m{i}": i for i in range(9)}}
     shown = repr(result)
     assert shown == (
         "SimulationResult: completed, 4 rounds, 1,200 failures; loss 0.5, m0 0, m1 1, m2 2, m3 3, "

@@ -20,6 +20,8 @@ _ROWS = 5  # rounds in the live table
 _COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
 # The same name may be measured on the server, and by clients as they evaluate and as they train.
 _SIDES = (("server", ""), ("evaluate", "federated-"), ("train", "train-"))
+# The sum of the clients' weights, which says how many examples counted: no metric to look at.
+_WEIGHT = "num-examples"
 
 
 def in_notebook() -> bool:
@@ -112,8 +114,18 @@ def curves(rounds: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, flo
     """Every metric over the rounds: (round, value) by name, what the server measured first.
 
     `rounds` are "round" events.  What clients measured is named "federated-loss" or
-    "train-loss"; lists of numbers and values that are not finite are left out.
+    "train-loss"; lists of numbers, values that are not finite and the sums of the clients' weights,
+    num-examples, are left out.
     """
+    return {name: points for name, points in _all_curves(rounds).items() if not is_weight(name)}
+
+
+def is_weight(name: str) -> bool:
+    """Whether a metric of a run is the sum of what clients count."""
+    return name in [prefix + _WEIGHT for _, prefix in _SIDES[1:]]
+
+
+def _all_curves(rounds: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, list[tuple[int, float]]] = {}
     rounds = list(rounds)
     for side, prefix in _SIDES:
@@ -128,12 +140,13 @@ def plot(rounds: Iterable[Mapping[str, Any]], names: Sequence[str] | None = None
     """The curves of a run, each metric in a picture of its own beside the others.
 
     `rounds` are "round" events, as `Progress.rounds` and a simulation's result have them; `names`
-    are those of `curves`, by default all.  A matplotlib Figure, or, where matplotlib is not
-    installed, a simpler picture that a notebook shows as well.  KeyError for a name that no round
-    has.
+    are those of `curves`, by default all, or of the clients' weights, as "train-num-examples".  A
+    matplotlib Figure, or, where matplotlib is not installed, a simpler picture that a notebook
+    shows as well.  KeyError for a name that no round has.
     """
-    found = curves(rounds)
-    wanted = {name: found[name] for name in (found if names is None else names)}
+    rounds = list(rounds)
+    found = _all_curves(rounds)
+    wanted = {name: found[name] for name in (curves(rounds) if names is None else names)}
     try:
         figure = _figure_type()(figsize=(4 * max(len(wanted), 1), 3), layout="constrained")
     except ModuleNotFoundError:
@@ -180,7 +193,7 @@ def _number(value: Any) -> str:
 
 def _numbers(metrics: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {_number(value)}" for name, value in metrics.items()
-                     if isinstance(value, (int, float)))
+                     if isinstance(value, (int, float)) and not is_weight(name))
 
 
 def _line(report: Mapping[str, Any], planned: int) -> str:

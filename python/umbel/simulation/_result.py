@@ -10,6 +10,7 @@ from typing import Any
 
 from umbel import _core
 from umbel.app import ArrayRecord
+from umbel.notebook import is_weight
 
 _METRICS_SHOWN = 8  # by a result's repr
 
@@ -64,7 +65,7 @@ class SimulationResult:
         numbers = [
             f"{name} {value:.6g}"
             for name, value in self.metrics.items()
-            if isinstance(value, (int, float))
+            if isinstance(value, (int, float)) and not is_weight(name)
         ]
         said += f"; {', '.join(numbers[:_METRICS_SHOWN])}" if numbers else ""
         said += ", ..." if len(numbers) > _METRICS_SHOWN else ""

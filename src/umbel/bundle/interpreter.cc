@@ -161,6 +161,8 @@ std::vector<std::pair<std::string, std::string>> python_environment(const Interp
     const char* value = variable(name);
     environment.emplace_back(name, value != nullptr ? value : "1");
   }
+  const char* said = variable("TF_CPP_MIN_LOG_LEVEL");  // of TensorFlow's, from warnings on
+  environment.emplace_back("TF_CPP_MIN_LOG_LEVEL", said != nullptr ? said : "1");
   std::string path = python.package.string();
   if (const char* own = of_user ? variable("PYTHONPATH") : nullptr) {
     path += (path.empty() ? "" : ":") + std::string(own);

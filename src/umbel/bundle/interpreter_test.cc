@@ -174,6 +174,10 @@ TEST_F(InterpreterTest, NumericalLibrariesHaveOneThreadUnlessToldOtherwise) {
   EXPECT_EQ(environment["OPENBLAS_NUM_THREADS"], "3");
   EXPECT_EQ(environment["OMP_NUM_THREADS"], "1");
   EXPECT_EQ(environment["MKL_NUM_THREADS"], "1");
+  EXPECT_EQ(environment["TF_NUM_INTRAOP_THREADS"], "1");
+  EXPECT_EQ(environment["TF_NUM_INTEROP_THREADS"], "1");
+  EXPECT_EQ(environment["TF_CPP_MIN_LOG_LEVEL"], "1");
+  EXPECT_FALSE(environment.contains("XLA_FLAGS"));
   EXPECT_FALSE(environment.contains("PYTHONPATH"));
 }
 

@@ -94,7 +94,7 @@ Result<std::string> pack(const PackOptions& options, const PrivateKey& signer) {
   description.programs.clear();
   for (const auto& [platform, place] : options.programs) {
     const std::string path = fmt::format("programs/{}/{}", platform, description.name);
-    sources.push_back({path, place});
+    sources.push_back({.path = path, .place = place});
     description.programs.emplace_back(platform, path);
   }
   std::sort(description.programs.begin(), description.programs.end());

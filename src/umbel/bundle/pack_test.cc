@@ -4,10 +4,12 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <set>
 
 #include "umbel/base/files.h"
 #include "umbel/bundle/hostile_archive_test.h"
+#include "umbel/bundle/source_files.h"
 
 namespace umbel::bundle {
 namespace {
@@ -143,6 +145,44 @@ TEST_F(Pack, DataDoesNotTravelUnlessItIsSmall) {
     expect_refused(name);
     fs::remove(path);
   }
+}
+
+TEST_F(Pack, SmallDataAndModelsTravelAndAreKnownByTheirNames) {
+  put("data/patients.csv", "a,b\n1,2\n");
+  put("model.NPZ", "PK");
+  put("settings.json", "{}");
+  const auto files = source_files(app());
+  ASSERT_TRUE(files.ok()) << files.status();
+  std::map<std::string, uint64_t> data;
+  for (const SourceFile& file : *files) {
+    if (file.is_data_like) data[file.path] = file.bytes;
+  }
+  EXPECT_EQ(data, (std::map<std::string, uint64_t>{{"data/patients.csv", 8}, {"model.NPZ", 2}}));
+}
+
+TEST_F(Pack, WhatTheFolderIgnoresStaysBehindWhateverItIs) {
+  const auto names = [&] {
+    std::set<std::string> found;
+    const auto files = source_files(app());
+    EXPECT_TRUE(files.ok()) << files.status();
+    for (const SourceFile& file : files.ok() ? *files : std::vector<SourceFile>()) {
+      found.insert(file.path);
+    }
+    return found;
+  };
+  const std::set<std::string> before = names();
+  put("data/patients.csv", std::string(2 << 20, '1'));
+  put("data/deep/more.csv", "1");
+  put("server.pem", "x");
+  put("notes.txt", "x");
+  put("src/notes.txt", "x");
+  expect_refused("must not travel");
+  put(".umbelignore", "# what stays\n\ndata/  \r\n*.pem\n/nothing\n no*s.txt # anywhere\n");
+  EXPECT_EQ(names(), before);
+  put(".umbelignore", "data\n*.pem\nsrc/*.txt\n");
+  std::set<std::string> one_more = before;
+  one_more.insert("notes.txt");
+  EXPECT_EQ(names(), one_more);
 }
 
 TEST_F(Pack, LinksAndWhatIsNoFileDoNotTravel) {

@@ -379,7 +379,7 @@ TEST_F(NodeTest, LogsGoToTheOwnerAndByPolicyToTheHub) {
   ASSERT_TRUE(line);
   EXPECT_EQ(line->run, RunId(7));
   EXPECT_EQ(line->level, "error");
-  EXPECT_THAT(line->message, HasSubstr("it \\x1b[31mburns"));
+  EXPECT_THAT(line->message, HasSubstr("it \\x1b[31mburns\nhere"));
   const std::string log = *read_file(options_.state / "logs/run-7.log", 1 << 20);
   EXPECT_THAT(log, HasSubstr("all is well"));
   EXPECT_THAT(log, Not(HasSubstr("\x1b")));

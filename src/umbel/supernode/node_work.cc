@@ -9,7 +9,19 @@ namespace umbel::supernode {
 
 namespace {
 
-constexpr size_t kHubLineBytesMax = 2'000;  // of an app's log line
+constexpr size_t kHubLineBytesMax = 8'000;  // of what an app logged
+
+// Made safe for logs, but for line ends: a traceback is many lines.
+std::string escaped_lines(std::string_view text) {
+  std::string safe;
+  for (size_t at = 0; at <= text.size() && safe.size() < kHubLineBytesMax;) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    safe += (at == 0 ? "" : "\n") + escaped(text.substr(at, end - at));
+    at = end + 1;
+  }
+  if (safe.size() > kHubLineBytesMax) safe.resize(kHubLineBytesMax);
+  return safe;
+}
 
 }  // namespace
 
@@ -137,9 +149,8 @@ void Node::Impl::logged(RunId id, uint64_t number, wire::AppLog line) {
   if (found == runs_.end() || found->second.process_number != number) return;
   const std::chrono::duration<double> time = Loop::Clock::now() - begun_;
   if (!policy_.may_log(line.level) || !log_allowance_.take(time.count())) return;
-  std::string text = escaped(line.message);
-  if (text.size() > kHubLineBytesMax) text.resize(kHubLineBytesMax);
-  session_.send(wire::NodeLog{.run = id, .level = line.level, .message = std::move(text)});
+  session_.send(
+      wire::NodeLog{.run = id, .level = line.level, .message = escaped_lines(line.message)});
 }
 
 void Node::Impl::ended(RunId id, uint64_t number, const std::string& how) {

@@ -108,7 +108,8 @@ class App {
       return;
     }
     if (type == "query.log") {
-      send(wire::AppLog{.level = "error", .message = "it \x1b[31mburns", .node = std::nullopt});
+      send(wire::AppLog{
+          .level = "error", .message = "it \x1b[31mburns\nhere", .node = std::nullopt});
       send(wire::AppLog{.level = "info", .message = "all is well", .node = std::nullopt});
       return answer(handle.instruction, {{"logged", 2}});
     }

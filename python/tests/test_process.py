@@ -335,3 +335,25 @@ def test_lines_of_processes_do_not_mix_where_python_is_unbuffered(tmp_path: path
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     assert simulated.stdout.count("direct False by line True\n") == 5, simulated.stderr
+
+
+def test_where_one_debugs_tracebacks_are_on_the_terminal(app: pathlib.Path) -> None:
+    ran = start(app, UMBEL_DEBUG="1")
+    assert "line 12, in query\n" in ran.err and ran.err.count("ValueError: no data here\n") == 3
+    assert "KeyError: 'nokey'\n" in start(app, "query.say", crash=True, UMBEL_DEBUG="1").err
+
+
+def test_leaving_the_debugger_ends_the_run(app: pathlib.Path) -> None:
+    left = "import bdb; raise bdb.BdbQuit"
+    (app / "app.py").write_text(APP.replace("breakpoint()", left))
+    ran = start(app, "query.stop", UMBEL_DEBUG="1")
+    assert ran.finished["status"] == "stopped" and "Traceback" not in ran.err
+    script = (
+        "from app import *\nfrom umbel.simulation import run_simulation\n"
+        "settings = {'kind': 'query.stop', 'crash': 0}\n"
+        "run_simulation(server, client, 5, workers=0, run_config=settings)"
+    )
+    simulated = subprocess.run(
+        [sys.executable, "-c", script], cwd=app, capture_output=True, text=True, timeout=60
+    )
+    assert simulated.stderr.splitlines()[-1] == "bdb.BdbQuit"

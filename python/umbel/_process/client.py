@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Callable
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
@@ -12,7 +13,7 @@ from typing import Any
 from umbel._process import threads
 from umbel._process.load import end_a_copy_of
 from umbel._process.seeding import seed_all, states_kept
-from umbel._process.where import line_of, place_of, shown_traceback
+from umbel._process.where import line_of, place_of, told
 from umbel.app import ArrayRecord, Context, Error, ErrorCode, Message, RecordDict
 from umbel.clientapp import ClientApp, UnknownAction
 
@@ -38,6 +39,9 @@ class Answers:
         self._lock = threading.Lock() if one_at_a_time else None
         self._threads = threads.one_thread if one_thread else contextlib.nullcontext
         self._logged: dict[str, int] = {}
+        # What ends the run when somebody leaves the debugger, and what pdb raised then.
+        self.stop: Callable[[], None] | None = None
+        self.left: BaseException | None = None
 
     def __call__(self, message: Message, context: Context) -> RecordDict | Error:
         if self._lock is None:
@@ -57,7 +61,11 @@ class Answers:
             return Error(ErrorCode.UNKNOWN_ACTION, str(error))
         except BaseException as error:  # SystemExit too: it is the client's, not the process's
             end_a_copy_of(process)
-            self._log(error, context)
+            if self.stop is not None and _leaves_debugger(error):
+                self.left = error
+                self.stop()
+            else:
+                self._log(error, context)
             return Error(ErrorCode.CLIENT_FAILED, f"client {context.node_id}: {line_of(error)}")
 
     @staticmethod
@@ -83,7 +91,7 @@ class Answers:
         place = place_of(error)
         count = self._logged[place] = self._logged.get(place, 0) + 1
         if count <= _TRACEBACKS_MAX:
-            context.log(shown_traceback(error).rstrip(), "error")
+            told(error, context)
 
 
 def _in_the_order_asked(content: RecordDict, message: Message) -> RecordDict:
@@ -101,6 +109,12 @@ def _in_the_order_asked(content: RecordDict, message: Message) -> RecordDict:
         ):
             content[key] = ArrayRecord({name: arrays[name] for name in asked})
     return content
+
+
+def _leaves_debugger(error: BaseException) -> bool:
+    """Whether it is what `q` at pdb's prompt raises."""
+    bdb: Any = sys.modules.get("bdb")
+    return bdb is not None and isinstance(error, bdb.BdbQuit)
 
 
 def _described(value: object) -> str:

@@ -18,7 +18,7 @@ from umbel._errors import (
 )
 from umbel._process.load import end_a_copy_of
 from umbel._process.seeding import seed_all
-from umbel._process.where import line_of, place_of, shown_traceback
+from umbel._process.where import line_of, place_of, told
 from umbel.app._context import from_native
 from umbel.serverapp import Grid, ServerApp
 
@@ -53,7 +53,7 @@ class Main:
             raise
         except Error as error:
             self.raised = error
-            context.log(shown_traceback(error).rstrip(), "error")
+            told(error, context)
             placed = _with_place(error)
             if placed is None:
                 raise
@@ -61,7 +61,7 @@ class Main:
         except BaseException as error:  # SystemExit too
             end_a_copy_of(process)
             self.raised = error
-            context.log(shown_traceback(error).rstrip(), "error")
+            told(error, context)
             raise Error(line_of(error)) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import signal
@@ -103,6 +104,8 @@ def _run(options: argparse.Namespace) -> int:
         _tell_finished(str(error))
         return _ARGUMENTS
     answer = None if client is None else Answers(client, one_at_a_time=True)
+    if answer is not None:
+        answer.stop = functools.partial(os.kill, os.getpid(), signal.SIGTERM)
     control, child = -1, 0
     command: list[str] = []
     folder = ""

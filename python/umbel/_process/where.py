@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from umbel.app import Context
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _CHARACTERS_MAX = 2000  # of a line
@@ -108,3 +113,11 @@ def shown_traceback(error: BaseException) -> str:
     while start is not None and _is_ours(start.tb_frame.f_code.co_filename):
         start = start.tb_next
     return "".join(traceback.format_exception(type(error), error, start or error.__traceback__))
+
+
+def told(error: BaseException, context: Context) -> None:
+    """Writes the traceback into the run's log, and to the terminal where one debugs the app."""
+    text = shown_traceback(error).rstrip()
+    context.log(text, "error")
+    if os.environ.get("UMBEL_DEBUG") == "1":
+        sys.stderr.write(text + "\n")

@@ -71,7 +71,8 @@ def run_simulation(
 
     Raises:
         umbel.Error: the run failed, with its reason; what main() itself raised comes out unchanged.
-        KeyboardInterrupt: after the run was stopped, and its processes are gone.
+        KeyboardInterrupt: after the run was stopped, and its processes are gone; likewise
+            bdb.BdbQuit, for ``q`` in a debugger that a client's code started.
     """
     del backend_name, backend_config, enable_tf_gpu_growth, verbose_logging
     _require(server_app, ServerApp, "server_app")
@@ -214,11 +215,15 @@ def _carry_out(
     run: _core.OwnRun | None = None
     try:
         run = _core.OwnRun(spec, main, answer, control, events.event_end)
+        answer.stop = run.request_stop
         alone = contextlib.nullcontext() if child else threads.loaded_for_one_thread()
         with alone, _Interrupts(run.request_stop) as interrupts:
             run.run()
+        if answer.left is not None:
+            raise answer.left
         return interrupts.seen
     finally:
+        answer.stop = None  # which has the run, and the run this
         if run is not None:
             run.close()  # the zygote's control socket too
         if child:

@@ -25,25 +25,27 @@ http::Response json_response(const Json& json, int code) {
 }
 
 Json json_of(const RunRecord& run) {
-  return {{"run-id", run.id.value()},
-          {"app", run.app},
-          {"version", run.version},
-          {"publisher", run.publisher},
-          {"bundle", run.bundle},
-          {"account", run.account},
-          {"federation", run.federation},
-          {"status", name_of(run.status)},
-          {"rounds", run.rounds},
-          {"rounds-planned", run.rounds_planned},
-          {"nodes", run.members.empty() ? run.nodes_asked : run.members.size()},
-          {"seed", run.seed},
-          {"created-ms", run.created_ms},
-          {"started-ms", run.started_ms},
-          {"finished-ms", run.finished_ms},
-          {"error", run.error},
-          {"exit-code", run.exit_code},
-          {"restarts", run.restarts},
-          {"run-config", settings_json(run.config, run.origins)}};
+  Json json = {{"run-id", run.id.value()},
+               {"app", run.app},
+               {"version", run.version},
+               {"publisher", run.publisher},
+               {"bundle", run.bundle},
+               {"account", run.account},
+               {"federation", run.federation},
+               {"status", name_of(run.status)},
+               {"rounds", run.rounds},
+               {"rounds-planned", run.rounds_planned},
+               {"nodes", run.members.empty() ? run.nodes_asked : run.members.size()},
+               {"seed", run.seed},
+               {"created-ms", run.created_ms},
+               {"started-ms", run.started_ms},
+               {"finished-ms", run.finished_ms},
+               {"error", run.error},
+               {"exit-code", run.exit_code},
+               {"restarts", run.restarts},
+               {"run-config", settings_json(run.config, run.origins)}};
+  if (run.nodes_there) json["nodes-there"] = *run.nodes_there;
+  return json;
 }
 
 Json json_of(const NodeView& node, bool with_key) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ struct RunRecord {
   int64_t exit_code = 0;
   std::string error;
   bool stop_asked = false;
+  // Not kept: how many nodes are there of those it waits for; nothing if it waits for none.
+  std::optional<uint64_t> nodes_there;
 };
 
 }  // namespace umbel::superlink

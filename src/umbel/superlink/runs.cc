@@ -182,7 +182,12 @@ Result<RunRecord> Runs::create(const AccountRecord& account, RunRequest request)
   timers_.after(std::chrono::duration<double>(run.wait_seconds), [this] { start_what_can(); });
   start_what_can();
   absl::MutexLock lock(&mutex_);
-  return runs_.at(run.id.value());
+  RunRecord made = runs_.at(run.id.value());
+  const uint64_t there = fleet_.ready(made.federation).size();
+  if (made.status == RunStatus::kQueued && there < std::max<uint64_t>(made.nodes_asked, 1)) {
+    made.nodes_there = there;
+  }
+  return made;
 }
 
 Result<std::vector<uint64_t>> Runs::choose_nodes(const RunRecord& run) const {

@@ -127,3 +127,19 @@ def test_the_version_is_the_core_s() -> None:
     assert umbel.__version__ == _core.version
     for name in umbel.__all__:
         assert hasattr(umbel, name)
+
+
+@pytest.mark.parametrize("interface,age", [(0, "older"), (99, "newer")])
+def test_an_extension_of_another_time_than_its_sources_is_told_of(interface: int, age: str) -> None:
+    text = f"""
+import sys, types
+core = types.ModuleType("umbel._core")
+core.version, core.interface, core.__file__ = "0.1.0", {interface}, "/here/_core.so"
+sys.modules["umbel._core"] = core
+import umbel
+"""
+    ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    line = ran.stderr.splitlines()[-1]
+    assert line.startswith(
+        f"ImportError: umbel's extension is {age} than its sources: ./dev build (/here/_core.so has"
+    )

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from umbel import _core
 from umbel._core import version as __version__
 from umbel._errors import (
     Aborted,
@@ -27,6 +28,17 @@ from umbel._errors import (
     Unimplemented,
     WrongType,
 )
+
+# Of what these files ask of the extension: another number, here and in python/src/module.cc,
+# whenever that changes.  The first extensions do not say it.
+_INTERFACE = 1
+
+if getattr(_core, "interface", 1) != _INTERFACE:
+    _age = "older" if _core.interface < _INTERFACE else "newer"
+    raise ImportError(
+        f"umbel's extension is {_age} than its sources: ./dev build ({_core.__file__} has "
+        f"interface {_core.interface}, {__file__} expects {_INTERFACE})"
+    )
 
 __all__ = [
     "Aborted",

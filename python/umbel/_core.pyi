@@ -8,6 +8,8 @@ import numpy.typing
 
 version: str = '0.1.0'
 
+interface: int = 1
+
 class Memory:
     """Bytes that belong to one NumPy array."""
 

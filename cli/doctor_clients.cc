@@ -22,6 +22,19 @@ std::string asked_text(const Asked& asked) {
                      count_text(static_cast<int64_t>(std::min(asked.count, 9e18))));
 }
 
+// Clients were asked to evaluate and none of them knows how to.
+bool cannot_evaluate(const RunSubject& subject) {
+  bool refused = false;
+  for (const RoundEvent& round : subject.rounds) {
+    if (!round.evaluate.empty()) return false;
+    refused |= std::ranges::any_of(round.failure_samples, [](const FailureSample& sample) {
+      return sample.kind == "unknown-action" &&
+             sample.reason.find("\"evaluate") != std::string::npos;
+    });
+  }
+  return refused;
+}
+
 void failures(const RunSubject& subject, Findings& findings) {
   const double share =
       static_cast<double>(subject.run.failures) / std::max(1.0, subject.asked.count);
@@ -35,6 +48,12 @@ void failures(const RunSubject& subject, Findings& findings) {
     text += fmt::format("; for example client {}: {}", sample.node,
                         terminal_safe(std::string_view(sample.reason).substr(0, 200)));
     break;
+  }
+  if (cannot_evaluate(subject)) {
+    text +=
+        "; the app has no action to evaluate: add @client.evaluate() in Python, "
+        ".evaluate(...) to the ClientApp in C++, or set fraction_evaluate (C++: clients_evaluate) "
+        "to 0";
   }
   findings.add("", text);
 }

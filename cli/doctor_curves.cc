@@ -178,7 +178,10 @@ std::vector<Rule<RunSubject>> curve_rules() {
        "end the run by a Target or a Plateau, or lower learning-rate towards the end",
        best_was_earlier},
       {"R09", Severity::kWarning, "nothing says how good the model is",
-       "give run_rounds() an evaluate function, or the strategy clients_evaluate", never_measured},
+       "C++: give run_rounds() an evaluate function, or the strategy clients_evaluate; Python: "
+       "give "
+       "strategy.start() an evaluate_fn, or the strategy fraction_evaluate above 0",
+       never_measured},
   };
 }
 

@@ -211,6 +211,29 @@ const std::map<std::string, Case>& cases() {
   return all;
 }
 
+TEST(RunRules, AnAppWithoutAnActionToEvaluateIsToldWhatToAdd) {
+  Story story = with([](Story& s) {
+    s.more_of_round = [](RoundEvent& round) {
+      round.failures = 20;
+      round.failure_samples = {
+          {1, "unknown-action", "the ClientApp has no action for \"evaluate\"; it has: train"}};
+    };
+  });
+  const auto fact = [&] {
+    for (const Finding& finding : run_rules().check(subject_of(story))) {
+      if (finding.rule == "R15") return finding.fact;
+    }
+    return std::string();
+  };
+  EXPECT_THAT(fact(), testing::HasSubstr("add @client.evaluate() in Python"));
+  EXPECT_THAT(fact(), testing::HasSubstr("fraction_evaluate"));
+  story.more_of_round = [](RoundEvent& round) {
+    round.failures = 20;
+    round.failure_samples = {{1, "client-failed", "ValueError: no \"evaluate\""}};
+  };
+  EXPECT_THAT(fact(), testing::Not(testing::HasSubstr("fraction_evaluate")));
+}
+
 TEST(RunDoctor, HasNothingToSayOfASoundRun) { EXPECT_THAT(found(sound()), testing::IsEmpty()); }
 
 TEST(RunDoctor, EachRuleSeesItsOwnAndNoOtherDoes) {

@@ -224,6 +224,15 @@ TEST_F(Doctor, TextIsNoNumberOnlyWhereANumberIsMeant) {
   EXPECT_FALSE(with("layer = \"20\"", "metrics.real(\"layer\");"));
 }
 
+TEST_F(Doctor, AnAlphaIsOfADirichletSplitOnlyWhereItsNameSaysSo) {
+  std::string manifest;
+  for (const std::string& line : lines_of(kFixtures / "D025/app/umbel.toml")) {
+    manifest += (line.starts_with("dirichlet-alpha") ? std::string("alpha = 0.001") : line) + "\n";
+  }
+  write("app/umbel.toml", manifest);
+  EXPECT_THAT(found(), testing::Not(testing::Contains("D025")));
+}
+
 TEST_F(Doctor, CommentsAndTextsAreNoCode) {
   std::string source =
       "// std::random_device and rand() and sleep(1)\n"

@@ -9,7 +9,7 @@ using Names = SettingNames;
 const Names kRate = {"learning-rate", "local-learning-rate", "client-learning-rate", "lr"};
 const Names kServerRate = {"server-learning-rate"};
 const Names kEpochs = {"local-epochs", "epochs"};
-const Names kAlpha = {"dirichlet-alpha", "alpha"};
+const Names kAlpha = {"dirichlet-alpha", "dirichlet_alpha"};
 
 template <class Wrong>
 void check_number(const Subject& subject, Findings& findings, const Names& names, Wrong wrong) {

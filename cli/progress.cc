@@ -63,7 +63,10 @@ std::string round_line(const Run& run, const RoundEvent& round) {
 std::string log_text(const LogLine& line) {
   std::string who = line.side;
   if (line.node >= 0) who += " " + std::to_string(line.node);
-  const std::string level = line.level == "info" ? "" : line.level + ": ";
+  // What an app writes to standard error is not an error for that.
+  const bool is_stderr = line.side == "app" && line.level == "error";
+  if (is_stderr) who += " err";
+  const std::string level = line.level == "info" || is_stderr ? "" : line.level + ": ";
   std::string text = fmt::format("[{}] {}", who, level);
   const std::string_view message(line.message);
   for (size_t at = 0; at <= message.size();) {  // a traceback is many lines

@@ -16,5 +16,11 @@ TEST(LogText, ATracebacksLinesStayLines) {
   EXPECT_EQ(text(""), "[client 7] error: ");
 }
 
+TEST(LogText, WhatAnAppWritesToStandardErrorIsMarkedAsThatAndAsNoError) {
+  EXPECT_EQ(log_text({0, 0, "app", "error", -1, "10%"}), "[app err] 10%");
+  EXPECT_EQ(log_text({0, 0, "app", "info", -1, "10%"}), "[app] 10%");
+  EXPECT_EQ(log_text({0, 0, "server", "error", -1, "no"}), "[server] error: no");
+}
+
 }  // namespace
 }  // namespace umbel::cli

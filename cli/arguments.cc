@@ -15,7 +15,7 @@ namespace umbel::cli {
 namespace {
 
 constexpr int64_t kThreadsMax = 1024;
-constexpr const char* kRun = "The run's number, as `umbel ls` shows it";
+constexpr const char* kRun = "The run's number, as `umbel ls` shows it; none: the latest";
 constexpr const char* kPython = "The Python interpreter, for apps in Python";
 constexpr const char* kLink = "A link profile of config.toml; none: this machine";
 
@@ -152,7 +152,7 @@ template <class Options>
 CLI::App* add_of_run(CLI::App& app, Parsed& parsed, Options& options, const char* name,
                      const char* text) {
   CLI::App* command = add_command(app, parsed, name, text);
-  command->add_option("RUN", options.run, kRun)->required()->transform(whole_number(1, INT64_MAX));
+  command->add_option("RUN", options.run, kRun)->transform(whole_number(1, INT64_MAX));
   command->add_option("LINK", options.link, kLink);
   command->callback([&] { parsed.chosen = [&] { return options; }; });
   return command;

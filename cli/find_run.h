@@ -13,6 +13,10 @@ struct FoundRun {
   History history;
   Run run;
 };
+// `run`, or if that is 0 the latest one on this machine (of this status, if one is given), which is
+// named on standard error.
+Result<int64_t> run_or_latest(int64_t run, const std::string& status = "");
+
 // On this machine, or, with a link, at its hub.
 Result<FoundRun> find_run(int64_t id, const std::string& link);
 

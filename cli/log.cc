@@ -78,7 +78,11 @@ class LogPrinter {
 
 }  // namespace
 
-int run_log(const LogOptions& options, const Output& output) {
+int run_log(const LogOptions& given, const Output& output) {
+  LogOptions options = given;
+  const auto chosen = run_or_latest(given.run);
+  if (!chosen.ok()) return output.fail(chosen.status());
+  options.run = *chosen;
   if (!options.link.empty()) return log_at_hub(options, output);
   auto found = find_run(options.run, "");
   if (!found.ok()) return output.fail(found.status());

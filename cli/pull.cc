@@ -106,7 +106,11 @@ Result<std::vector<ArtifactEvent>> pull_from_here(const PullOptions& options,
 
 }  // namespace
 
-int run_pull(const PullOptions& options, const Output& output) {
+int run_pull(const PullOptions& given, const Output& output) {
+  PullOptions options = given;
+  const auto chosen = run_or_latest(given.run);
+  if (!chosen.ok()) return output.fail(chosen.status());
+  options.run = *chosen;
   const fs::path folder = options.to.empty() ? fmt::format("run-{}", options.run) : options.to;
   const auto artifacts =
       options.link.empty() ? pull_from_here(options, folder) : pull_from_hub(options, folder);

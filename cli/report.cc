@@ -7,7 +7,11 @@
 
 namespace umbel::cli {
 
-int run_report(const ReportOptions& options, const Output& output) {
+int run_report(const ReportOptions& given, const Output& output) {
+  ReportOptions options = given;
+  const auto chosen = run_or_latest(given.run);
+  if (!chosen.ok()) return output.fail(chosen.status());
+  options.run = *chosen;
   auto found = find_run(options.run, options.link);
   if (!found.ok()) return output.fail_on(options.link, found.status());
   std::string file = options.output;

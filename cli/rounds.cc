@@ -129,7 +129,11 @@ Json json_of_rounds(const std::vector<Round>& rounds) {
 
 }  // namespace
 
-int run_rounds(const RoundsOptions& options, const Output& output) {
+int run_rounds(const RoundsOptions& given, const Output& output) {
+  RoundsOptions options = given;
+  const auto chosen = run_or_latest(given.run);
+  if (!chosen.ok()) return output.fail(chosen.status());
+  options.run = *chosen;
   auto found = find_run(options.run, options.link);
   if (!found.ok()) return output.fail_on(options.link, found.status());
   Result<std::vector<RoundEvent>> events = found->history.rounds(options.run);

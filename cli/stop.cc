@@ -73,7 +73,11 @@ int conclude(const Run& run, const Output& output) {
 
 }  // namespace
 
-int run_stop(const StopOptions& options, const Output& output) {
+int run_stop(const StopOptions& given, const Output& output) {
+  StopOptions options = given;
+  const auto chosen = run_or_latest(given.run, "running");
+  if (!chosen.ok()) return output.fail(chosen.status());
+  options.run = *chosen;
   if (!options.link.empty()) {
     const Result<Run> run = stop_at_hub(options);
     return run.ok() ? conclude(*run, output) : output.fail_on(options.link, run.status());

@@ -173,7 +173,9 @@ class Supervisor {
 Result<AppOutcome> supervise(const ChildCommand& command, SignalWatch& signals,
                              AppListener& listener) {
   UMBEL_ASSIGN_OR_RETURN(Child child, Child::start(command));
-  return Supervisor(std::move(child), signals, listener).run();
+  AppOutcome outcome = Supervisor(std::move(child), signals, listener).run();
+  outcome.had_terminal = command.has_terminal;
+  return outcome;
 }
 
 Result<int> run_to_end(const ChildCommand& command, SignalWatch& signals) {

@@ -30,6 +30,7 @@ struct AppOutcome {
   int signal = 0;       // the first signal that asked us to stop
   bool killed = false;  // it did not end in time after SIGTERM
   double cpu_seconds = 0;
+  bool had_terminal = false;  // so that a signal from there was the app's, not ours
 };
 
 // Runs an app process to its end.  A signal to us becomes SIGTERM to its group; if that has not

@@ -25,6 +25,7 @@ int run_build(const BuildOptions& options, const Output& output) {
     output.say(packed->path.string());
     output.say(fmt::format("  {}, sha256 {}\n  publisher's key {}", bytes_text(bytes),
                            packed->sha256, packed->publisher.text()));
+    if (const std::string told = data_like_text(*packed); !told.empty()) output.say(told);
   }
   output.result({{"app", manifest->name},
                  {"program", manifest->has_program() ? Json(program->string()) : Json(nullptr)},

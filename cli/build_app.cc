@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "app_process.h"
 #include "child.h"
@@ -41,6 +42,7 @@ class Build {
       : app_(std::move(app)),
         source_((app_ / manifest.cmake).lexically_normal()),
         folder_(app_ / "build"),
+        name_(manifest.name),
         output_(output),
         signals_(signals),
         ninja_(find_program("ninja")) {}
@@ -53,8 +55,11 @@ class Build {
     const fs::path rules = folder_ / (ninja_.empty() ? "Makefile" : "build.ninja");
     std::error_code ignored;
     if (!ninja_.empty() && fs::exists(rules, ignored)) {
+      UMBEL_ASSIGN_OR_RETURN(const bool stale, is_stale());
+      if (stale) say_building();
       return call({ninja_, "-C", folder_.string()}, "building");
     }
+    say_building();
     return call({"cmake", "--build", folder_.string(), "--parallel"}, "building");
   }
 
@@ -95,6 +100,7 @@ class Build {
     if (find_program("cmake").empty()) {
       return not_found("cmake is not installed; `apt install cmake ninja-build g++` helps");
     }
+    say_building();
     std::vector<std::string> arguments = {
         "cmake", "--fresh", "-S", source_, "-B", folder_, "-DCMAKE_BUILD_TYPE=Release"};
     if (!ninja_.empty()) arguments.insert(arguments.end(), {"-G", "Ninja"});
@@ -125,10 +131,38 @@ class Build {
            "all of it: " + file.string();
   }
 
+  // Whether ninja, asked without doing it, has something to do.
+  Result<bool> is_stale() const {
+    class Listener final : public AppListener {
+     public:
+      bool idle = false;
+
+     private:
+      void on_event(const Event&) override {}
+      void on_output(bool, std::string_view line) override {
+        idle |= line.find("no work to do") != std::string_view::npos;
+      }
+      std::optional<Clock::time_point> deadline() const override { return std::nullopt; }
+      void on_deadline() override {}
+    } listener;
+    ChildCommand command;
+    command.arguments = {ninja_, "-n", "-C", folder_.string()};
+    UMBEL_ASSIGN_OR_RETURN(const AppOutcome outcome, supervise(command, signals_, listener));
+    if (outcome.signal != 0) return absl::CancelledError("interrupted");
+    return !listener.idle;
+  }
+  // Once, and not to a program that reads our words.
+  void say_building() {
+    if (std::exchange(said_, true) || output_.format() == Format::kJson) return;
+    std::fputs(fmt::format("building {} ...\n", name_).c_str(), stderr);
+  }
+
   fs::path app_, source_, folder_;
+  std::string name_;
   const Output& output_;
   SignalWatch& signals_;
   std::string ninja_;
+  bool said_ = false;
   Descriptor lock_, log_;
 };
 

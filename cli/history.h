@@ -51,6 +51,8 @@ struct Run {
   std::string link;      // the link that it runs on; "": this machine
   int64_t link_run = 0;  // its number there
   int64_t restarts = 0;  // of its app, as a hub says; history has it in the record "link"
+  std::optional<int64_t> nodes_there;  // at a hub, while it waits for more nodes
+  FailureSample first_failure;         // the first that was named; history has it in its round
 };
 
 struct LogLine {

@@ -54,6 +54,7 @@ Result<Run> hub_run_of(const Json& object, const std::string& link) {
   run.exit_code = count_in(object, "exit-code");
   run.seed = count_in(object, "seed");
   run.nodes = count_in(object, "nodes");
+  if (object.contains("nodes-there")) run.nodes_there = count_in(object, "nodes-there");
   run.rounds = count_in(object, "rounds");
   run.rounds_planned = count_in(object, "rounds-planned");
   run.restarts = count_in(object, "restarts");

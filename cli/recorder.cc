@@ -71,6 +71,9 @@ void RunRecorder::on_round(const RoundEvent& round) {
     run_.virtual_seconds = run_.virtual_seconds.value_or(0) + round.virtual_time->seconds;
   }
   add_reasons(run_.failure_reasons, round.failure_reasons);
+  if (run_.first_failure.reason.empty() && !round.failure_samples.empty()) {
+    run_.first_failure = round.failure_samples.front();
+  }
   run_.bytes_down = sum_of(run_.bytes_down, round.bytes_down);
   run_.bytes_up = sum_of(run_.bytes_up, round.bytes_up);
   for (const MetricRecord* metrics : {&round.evaluate, &round.server}) {
@@ -179,6 +182,9 @@ void RunRecorder::settle(const AppOutcome& outcome) {
     run_.error = outcome.finished->error;
     run_.exit_code = run_.status == "failed" && outcome.finished->exit_code == 4 ? 4 : 0;
     if (run_.status == "failed" && run_.exit_code == 0) run_.exit_code = 1;
+    if (run_.status == "stopped") {  // by somebody else than us; at a terminal that is Ctrl-C
+      run_.exit_code = kSignalBase + (outcome.had_terminal ? SIGINT : SIGTERM);
+    }
   } else {
     run_.status = "failed";
     run_.error = "the app's process " + describe_end(outcome.wait_status) +

@@ -92,6 +92,10 @@ class LinkRun {
     }
     output_.say(fmt::format("run {}: {} {} on {} as its run {}, seed {}", run_.id, run_.app,
                             run_.version, run_.link, run_.link_run, run_.seed));
+    if (run_.nodes_there) {
+      output_.say(fmt::format("{} of {} nodes are there, waiting up to {} s", *run_.nodes_there,
+                              std::max<int64_t>(run_.nodes, 1), options_.wait_seconds));
+    }
     return follow(*client, *history);
   }
 
@@ -104,6 +108,7 @@ class LinkRun {
   Status start(HubClient& client, const PreparedRun& prepared) {
     UMBEL_ASSIGN_OR_RETURN(const PackedApp packed,
                            pack_app(prepared.app, prepared.manifest, prepared.program));
+    if (const std::string told = data_like_text(packed); !told.empty()) output_.say(told);
     tls_ = !client.link().plain;
     bundle_bytes_ = static_cast<int64_t>(packed.archive.size());
     const CancelOnSignal cancel(signals_, client);
@@ -128,6 +133,7 @@ class LinkRun {
     run_.path = prepared.app.string();
     run_.seed = prepared.manifest.seed;
     run_.nodes = there_run.nodes;
+    run_.nodes_there = there_run.nodes_there;
     run_.started_ms = now_milliseconds();
     run_.machine = describe_machine();
     run_.process = this_process();

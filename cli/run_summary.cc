@@ -37,14 +37,41 @@ std::string figures(const Run& run) {
   return text;
 }
 
+constexpr size_t kReasonShownMax = 400;
+
+// How many clients failed in which way, and what the first of them said.
+std::string failures(const Run& run) {
+  if (run.failures == 0) return "";
+  std::string text;
+  for (const auto& [reason, count] : run.failure_reasons) {
+    text += fmt::format("{}{} x {}", text.empty() ? "" : ", ", count_text(count),
+                        terminal_safe(reason));
+  }
+  if (text.empty()) text = count_text(run.failures);
+  const FailureSample& first = run.first_failure;
+  if (!first.reason.empty()) {
+    text += first.node < 0 ? ", first: " : fmt::format(", first: client {}: ", first.node);
+    text += terminal_safe(std::string_view(first.reason).substr(0, kReasonShownMax));
+  }
+  return line("failures", text);
+}
+
+// A run that never came to a round has nothing to show but why.
+bool never_began(const Run& run) {
+  return run.status == "failed" && run.rounds == 0 && run.clients == 0;
+}
+
 std::string summary(const Run& run, const std::vector<Lens>& lenses) {
   std::string text = fmt::format("run {}: {}", run.id, run.status);
   if (!run.error.empty()) text += ": " + terminal_safe(run.error);
+  if (never_began(run)) {
+    return text + failures(run) + line("log", fmt::format("umbel log {}", run.id));
+  }
   if (run.rounds > 0) text += figures(run);
   for (const Lens& lens : lenses) {
     text += line(lens.name, lens.text);
     if (lens.name == "reliability" && run.failures > 0) {
-      text += line("why", fmt::format("umbel log {}", run.id));
+      text += failures(run) + line("why", fmt::format("umbel log {}", run.id));
     }
   }
   if (!run.model_sha256.empty()) text += line("model", "sha256 " + run.model_sha256);

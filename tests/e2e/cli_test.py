@@ -221,7 +221,8 @@ class Runs(Base):
                       "0.01s", done.stdout)
         self.assertIn("[client 3] warn: client says hello", done.stdout)
         self.assertIn("run 1: completed", done.stdout)
-        self.assertIn("3 failed (3 client-failed)\n  why         umbel log 1\n", done.stdout)
+        self.assertIn("3 failed (3 client-failed)\n  failures    3 x client-failed, first: client 3: "
+                      "<i>boom\n  why         umbel log 1\n", done.stdout)
         self.assertIn("⠁", done.stdout.replace("⡇", "⠁").replace("⠉", "⠁"))
         self.assertNotIn("\x1b", done.stdout)
         self.assertEqual(done.stderr, "")
@@ -273,6 +274,11 @@ class Runs(Base):
         self.assertEqual(len(self.json("ls", "--status", "failed")["runs"]), 6)
         self.assertEqual(self.json("ls", "--status", "completed")["runs"], [])
         self.assert_history_intact()
+
+    def test_a_run_that_never_began_shows_why_and_nothing_else(self):
+        done = self.umbel("run", self.app, "--no-build", "--run-config", "behaviour=config-error", code=4)
+        self.assertTrue(done.stdout.endswith("run 1: failed: learning-rate: has to be positive\n"
+                                             "  log         umbel log 1\n"), done.stdout)
 
     def test_a_missing_program_is_named(self):
         os.remove(os.path.join(self.app, "build", "fake"))
@@ -428,6 +434,23 @@ class Logs(Base):
         lines = [line["message"] for line in self.json("log", 1, "--side", "app")["lines"]]
         flood = [line for line in lines if line.startswith("xxx")]
         self.assertEqual(flood, ["x" * 1000 + str(i) for i in range(2000)])
+
+    def test_without_a_number_the_latest_run_is_meant(self):
+        for command in ("log", "rounds", "report", "pull", "stop"):
+            self.assertIn("there is no run", self.umbel(command, code=4).stderr)
+        self.run_fake("good")
+        self.run_fake("good", "--run-config", "rounds=1")
+        for command in ("log", "rounds", "report"):
+            done = self.umbel(command, "--format", "json")
+            self.assertEqual(json.loads(done.stdout)["run-id"], 2)
+            self.assertTrue(done.stderr.startswith("umbel: run 2, the latest (fake, completed)\n"))
+        self.assertEqual(self.json("pull", "--to", os.path.join(self.root, "to"))["run-id"], 2)
+        self.assertEqual(len(self.json("rounds", 1)["rounds"]), 3)
+        self.assertIn("no run that is running", self.umbel("stop", code=4).stderr)
+        process, run = self.start_fake("wait")
+        self.run_fake("good")
+        self.assertEqual(self.json("stop")["run-id"], run["run-id"])
+        self.assertEqual(process.wait(20), 143)
 
     def test_follow_sees_lines_of_a_running_run_and_ends_with_it(self):
         process, run = self.start_fake("wait")
@@ -640,12 +663,14 @@ class NewAndBuild(Base):
         self.assertEqual(program, os.path.join(self.app, "build", "fake"))
         stamp = os.stat(program).st_mtime_ns
         started = time.monotonic()
-        self.umbel("build", self.app)
+        self.assertEqual(self.umbel("build", self.app).stderr, "")
         self.assertLess(time.monotonic() - started, 2)
         self.assertEqual(os.stat(program).st_mtime_ns, stamp)
         moved = os.path.join(self.root, "moved")
         shutil.move(self.app, moved)
-        said = self.umbel("build", moved).stdout.split("\n")
+        done = self.umbel("build", moved)
+        self.assertEqual(done.stderr, "building fake ...\n")
+        said = done.stdout.split("\n")
         self.assertEqual(said[0], os.path.join(moved, "build", "fake"))
         self.assertRegex(said[1], os.path.join(moved, "build", r"fake-[0-9.]+\.umbel"))
 
@@ -660,6 +685,27 @@ class NewAndBuild(Base):
         with open(os.path.join(self.app, "server.pem"), "w") as file:
             file.write("x")
         self.assertIn("server.pem", self.json("build", self.app, code=4)["error"])
+
+    def test_what_is_compiled_anew_is_said_unless_a_program_reads(self):
+        self.write_app("int main(void) { return 0; }\n")
+        self.assertEqual(self.umbel("build", self.app, "--format", "json").stderr, "")
+        for _ in range(2):
+            with open(os.path.join(self.app, "main.c"), "a") as file:
+                file.write("/* more */\n")
+            self.assertEqual(self.umbel("build", self.app).stderr, "building fake ...\n")
+
+    def test_data_in_a_bundle_is_named(self):
+        self.write_app("int main(void) { return 0; }\n")
+        self.assertNotIn("data-like", self.umbel("build", self.app).stdout)
+        for name, text in (("patients.csv", "x" * 3072), ("model.npz", "x")):
+            with open(os.path.join(self.app, name), "w") as file:
+                file.write(text)
+        said = self.umbel("build", self.app).stdout
+        self.assertIn("the bundle has data-like files: model.npz (1 bytes), patients.csv (3.0 KiB): "
+                      "they go to the hub and to every node", said)
+        with open(os.path.join(self.app, ".umbelignore"), "w") as file:
+            file.write("*.csv\nmodel.npz\n")
+        self.assertNotIn("data-like", self.umbel("build", self.app).stdout)
 
     def test_code_that_does_not_compile_is_shown_and_is_no_run(self):
         self.write_app("int main(void) { return undeclared_name; }\n")

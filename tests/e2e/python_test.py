@@ -185,15 +185,36 @@ class Simulated(Case):
             self.assertEqual((run["rounds"], run["failures"]), (3, 1), run)
             self.assertIn(how, self.log_here(run) + str(run["failure-reasons"]))
 
-    def test_a_debugger_has_the_terminal(self):
+    def debugged(self, config):
+        """`umbel run --debug` at a terminal of its own, and what holds that terminal."""
         controller, terminal = pty.openpty()
         umbel = subprocess.Popen(
-            [PROGRAMS / "umbel", "run", str(self.app()), "--debug", "--no-report", "-c",
-             "trouble=break rounds=2"], env=self.f.environment, stdin=terminal, stdout=terminal,
-            stderr=terminal, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+            [PROGRAMS / "umbel", "run", str(self.app()), "--debug", "--no-report", "-c", config],
+            env=self.f.environment, stdin=terminal, stdout=terminal, stderr=terminal,
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         self.addCleanup(umbel.kill)
         os.close(terminal)
+        return umbel, controller
+
+    def test_ctrl_c_at_an_app_that_has_the_terminal_is_told_as_any(self):
+        umbel, controller = self.debugged("rounds=1000000")
+        said = b""
+        while b"at work" not in said:
+            self.assertTrue(select.select([controller], [], [], 30)[0], said)
+            said += os.read(controller, 4096)
+        os.write(controller, b"\x03")
+        try:
+            while os.read(controller, 4096):
+                pass
+        except OSError:  # the terminal's other end is closed
+            pass
+        self.assertEqual(umbel.wait(30), 130)
+        os.close(controller)
+        self.assertEqual(self.f.umbel("ls")["runs"][0]["status"], "stopped")
+        self.assertEqual(self.processes_here(), [])
+
+    def test_a_debugger_has_the_terminal(self):
+        umbel, controller = self.debugged("trouble=break rounds=2")
         said = b""
         for expected, answer in ((rb"\(Pdb\)", b"up\n"),
                                  (rb"\(Pdb\).*\(Pdb\)", b"p 'at client', number\n"),

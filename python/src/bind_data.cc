@@ -108,7 +108,8 @@ nb::object examples(const data::Partition& partition, uint64_t client) {
   return to_python(Array::copy_of<uint32_t>(indices, {count}));
 }
 
-nb::dict open(const std::string& path, const nb::dict& given) {
+nb::dict open(nb::handle place, const nb::dict& given) {
+  const std::string path = path_from(place);
   data::OpenOptions options;
   Keywords keywords("open", given);
   std::string separator;
@@ -226,10 +227,9 @@ void bind_data(nb::module_& module) {
                      "options: dict[str, typing.Any]) -> Partition"));
   module.def("fashion_mnist", fashion_mnist, nb::arg("test"),
              nb::sig("def fashion_mnist(test: bool) -> dict[str, typing.Any]"));
-  module.def(
-      "open_dataset", open, nb::arg("path"), nb::arg("options"),
-      nb::sig(
-          "def open_dataset(path: str, options: dict[str, typing.Any]) -> dict[str, typing.Any]"));
+  module.def("open_dataset", open, nb::arg("path"), nb::arg("options"),
+             nb::sig("def open_dataset(path: object, options: dict[str, typing.Any]) -> dict[str, "
+                     "typing.Any]"));
   module.def("blobs", blobs, nb::arg("options"),
              nb::sig("def blobs(options: dict[str, typing.Any]) -> dict[str, typing.Any]"));
   module.def(

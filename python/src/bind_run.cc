@@ -62,7 +62,7 @@ class PythonClients final : public ClientHandler {
     const Lent<ContextRef> lent{lend(new ContextRef(context))};
     const nb::object scope =
         make_context(lent.native, context.run_id().value(), context.node_id().value());
-    const nb::object asked = to_python(message);
+    const nb::object asked = to_python(in_process_ ? own(message) : message);
     const nb::object reply = or_stay([&] { return (*answer_)(asked, scope); });
     if (!PyDict_Check(reply.ptr())) {
       const nb::object code = reply.attr("code");
@@ -73,6 +73,12 @@ class PythonClients final : public ClientHandler {
     const nb::object state = scope.attr("_state");
     if (!state.is_none()) context.state() = mine(content_from(state));
     return message.reply(std::move(content));
+  }
+
+  // PyTorch takes arrays that are read-only and writes to them: here others have the same memory.
+  static Message own(const Message& message) {
+    if (message.has_error()) return message;
+    return {message.metadata(), kept(message.content())};
   }
 
   RecordDict mine(RecordDict content) const { return in_process_ ? kept(content) : content; }
@@ -202,14 +208,15 @@ void bind_run(nb::module_& module) {
              "Answers the messages of a channel until it closes; the exit code.");
   module.def(
       "load_arrays",
-      [](const std::string& path) {
+      [](nb::handle given) {
+        const std::string path = path_from(given);
         const ArrayRecord arrays = [&] {
           const WithoutGil release;
           return load_arrays(path);
         }();
         return to_python(arrays);
       },
-      nb::arg("path"), nb::sig("def load_arrays(path: str) -> typing.Any"),
+      nb::arg("path"), nb::sig("def load_arrays(path: object) -> typing.Any"),
       "The arrays of a .safetensors or .npz file, mapped where that can be.");
   nb::class_<OwnRun>(module, "OwnRun", "A run in a process that is the user's own.")
       .def(nb::init<const std::string&, nb::handle, nb::handle, int, int>(), nb::arg("spec"),

@@ -42,6 +42,8 @@ Message message_from(nb::handle object);
 MetricValue metric_from(std::string_view name, nb::handle object);
 ConfigValue setting_from(std::string_view name, nb::handle object);
 std::string text_from(nb::handle object, std::string_view what);
+// A str, bytes or os.PathLike as the file system has it: names there need not be UTF-8.
+std::string path_from(nb::handle object);
 // Any text, with what is none in Unicode escaped: for logs and errors.
 std::string shown_text(nb::handle text);
 

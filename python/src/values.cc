@@ -148,6 +148,13 @@ std::string text_from(nb::handle object, std::string_view what) {
   throw Error(invalid_argument("{}: a str that is no text in Unicode (a lone surrogate)", what));
 }
 
+std::string path_from(nb::handle object) {
+  PyObject* bytes = nullptr;
+  if (PyUnicode_FSConverter(object.ptr(), &bytes) == 0) throw nb::python_error();
+  const nb::object kept = nb::steal(bytes);
+  return {PyBytes_AS_STRING(bytes), static_cast<size_t>(PyBytes_GET_SIZE(bytes))};
+}
+
 std::string shown_text(nb::handle text) {
   if (!PyUnicode_Check(text.ptr())) return text_from(text, "a text");
   const nb::object bytes =

@@ -26,6 +26,7 @@ from umbel.app import (
     Message,
     MetricRecord,
     RecordDict,
+    load_arrays,
 )
 from umbel.clientapp import ClientApp
 from umbel.serverapp import Grid, ServerApp
@@ -462,3 +463,34 @@ def test_a_temporary_folder_goes_without_a_warning() -> None:
         "print(run_simulation(server, client, 2, workers=1).output)\n"
     )
     assert ended.stderr == "" and not pathlib.Path(ended.stdout.strip()).exists()
+
+
+def test_paths_are_what_the_file_system_has(tmp_path: pathlib.Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/\xff"
+    os.mkdir(folder)
+    place = pathlib.Path(os.fsdecode(folder)) / "a.npz"
+    np.savez(str(place), x=np.arange(3))
+    for path in (place, str(place), bytes(place)):
+        assert load_arrays(path)["x"].numpy().tolist() == [0, 1, 2]
+    for wrong in (5, None, "a\0b.npz"):
+        with pytest.raises((TypeError, ValueError)):
+            load_arrays(wrong)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_a_client_writes_into_a_message_no_other_client_reads(workers: int) -> None:
+    def action(message: Message, context: Context) -> Message:
+        there = message.content["a"]["x"].numpy(copy=False)  # type: ignore[index]
+        before = float(there[0])
+        # As torch.from_dlpack(array).add_(1) does, which takes no notice of read-only.
+        ctypes.c_double.from_address(there.ctypes.data).value += 1
+        return Message(RecordDict({"m": MetricRecord({"before": before})}), reply_to=message)
+
+    def main(grid: Grid, context: Context) -> None:
+        content = RecordDict({"a": ArrayRecord({"x": np.zeros(8)})})
+        asked = [Message(content, node, "query") for node in grid.get_node_ids()]
+        got.extend(reply.content["m"]["before"] for reply in grid.send_and_receive(asked))
+
+    got: list[Any] = []
+    served(main, action, nodes=6, workers=workers)
+    assert got == [0.0] * 6

@@ -143,7 +143,7 @@ def host_app(spec: str, main: object, answer: object | None, control: int, comma
 def serve_clients(answer: object, channel: int = -1) -> int:
     """Answers the messages of a channel until it closes; the exit code."""
 
-def load_arrays(path: str) -> Any:
+def load_arrays(path: object) -> Any:
     """The arrays of a .safetensors or .npz file, mapped where that can be."""
 
 class OwnRun:
@@ -175,7 +175,7 @@ def partition(labels: Array, natural_ids: Array | None, axis: Array | None, opti
 
 def fashion_mnist(test: bool) -> dict[str, Any]: ...
 
-def open_dataset(path: str, options: dict[str, Any]) -> dict[str, Any]: ...
+def open_dataset(path: object, options: dict[str, Any]) -> dict[str, Any]: ...
 
 def blobs(options: dict[str, Any]) -> dict[str, Any]: ...
 

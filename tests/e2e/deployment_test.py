@@ -248,6 +248,7 @@ class Commands(Deployed):
         done = self.f.call("run", Site.app, self.f.link, "--no-build", "--nodes", "9", "--wait", "1")
         print("too few nodes:", done.returncode, done.stderr.strip()[-200:])
         self.assertEqual(done.returncode, 3)
+        self.assertIn("of 9 nodes are there, waiting up to 1 s\n", done.stdout)
         self.f.hub.kill()
         self.assertEqual(self.f.call("ls", self.f.link).returncode, 2)
 

@@ -380,6 +380,9 @@ class Deployed(Case):
                                             if n["status"] == "online"] == [open_one.at_hub()])
         run = self.f.run(app, "rounds=1", "--nodes", "1", code=1)
         self.assertIn(f"the app's process exited with 4: {why}", run["error"])
+        run = self.f.run(self.app(), "trouble=raise rounds=2", "--nodes", "1")
+        self.assertRegex(self.f.log(run["link-run-id"]),
+                         r"Traceback \(most recent call last\):\n +File .*\n(.*\n)*  ValueError: the scans")
 
     def test_a_server_that_cannot_be_imported_ends_the_run_with_the_line(self):
         app = self.app()

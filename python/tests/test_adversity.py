@@ -353,7 +353,7 @@ def test_runs_in_several_threads_do_not_wait_for_each_other() -> None:
         "threads = [threading.Thread(target=run) for _ in range(4)]\n"
         "[t.start() for t in threads]; [t.join() for t in threads]\n"
     )
-    assert ended.stdout == "completed\n" * 12, ended.stderr
+    assert ended.stdout.count("completed") == 12, ended.stderr
 
 
 def test_a_process_that_main_leaves_behind_does_not_hold_the_run() -> None:

@@ -344,10 +344,11 @@ def test_where_one_debugs_tracebacks_are_on_the_terminal(app: pathlib.Path) -> N
 
 
 def test_leaving_the_debugger_ends_the_run(app: pathlib.Path) -> None:
-    left = "import bdb; raise bdb.BdbQuit"
+    left = "import bdb; print('asked once'); raise bdb.BdbQuit"
     (app / "app.py").write_text(APP.replace("breakpoint()", left))
     ran = start(app, "query.stop", UMBEL_DEBUG="1")
     assert ran.finished["status"] == "stopped" and "Traceback" not in ran.err
+    assert ran.out.count("asked once") == 1  # not by the other clients
     script = (
         "from app import *\nfrom umbel.simulation import run_simulation\n"
         "settings = {'kind': 'query.stop', 'crash': 0}\n"

@@ -50,6 +50,8 @@ class Answers:
             return self._answer(message, context)
 
     def _answer(self, message: Message, context: Context) -> RecordDict | Error:
+        if self.left is not None:
+            return Error(ErrorCode.CLIENT_FAILED, f"client {context.node_id}: the run is stopped")
         asked = message.metadata.message_id
         process = os.getpid()
         seed_all(context.seed)

@@ -163,6 +163,8 @@ std::vector<std::pair<std::string, std::string>> python_environment(const Interp
   }
   const char* said = variable("TF_CPP_MIN_LOG_LEVEL");  // of TensorFlow's, from warnings on
   environment.emplace_back("TF_CPP_MIN_LOG_LEVEL", said != nullptr ? said : "1");
+  const char* hashes = variable("PYTHONHASHSEED");  // of texts, and with them the order of sets
+  environment.emplace_back("PYTHONHASHSEED", hashes != nullptr ? hashes : "0");
   std::string path = python.package.string();
   if (const char* own = of_user ? variable("PYTHONPATH") : nullptr) {
     path += (path.empty() ? "" : ":") + std::string(own);

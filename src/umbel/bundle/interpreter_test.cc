@@ -177,6 +177,7 @@ TEST_F(InterpreterTest, NumericalLibrariesHaveOneThreadUnlessToldOtherwise) {
   EXPECT_EQ(environment["TF_NUM_INTRAOP_THREADS"], "1");
   EXPECT_EQ(environment["TF_NUM_INTEROP_THREADS"], "1");
   EXPECT_EQ(environment["TF_CPP_MIN_LOG_LEVEL"], "1");
+  EXPECT_EQ(environment["PYTHONHASHSEED"], "0");
   EXPECT_FALSE(environment.contains("XLA_FLAGS"));
   EXPECT_FALSE(environment.contains("PYTHONPATH"));
 }

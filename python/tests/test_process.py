@@ -343,6 +343,22 @@ def test_where_one_debugs_tracebacks_are_on_the_terminal(app: pathlib.Path) -> N
     assert "KeyError: 'nokey'\n" in start(app, "query.say", crash=True, UMBEL_DEBUG="1").err
 
 
+@pytest.mark.parametrize("code, status", [("", "completed"), ("0", "completed"), ("3", "failed")])
+def test_exit_in_main_is_its_end(app: pathlib.Path, code: str, status: str) -> None:
+    (app / "app.py").write_text(APP.replace('{}["nokey"]', f"raise SystemExit({code})"))
+    ran = start(app, "query.say", crash=True)
+    assert ran.finished["status"] == status and ran.out.count("content\n") == 5
+
+
+def test_leaving_the_debugger_stops_a_run_that_ends_before_the_signal_comes(
+    app: pathlib.Path,
+) -> None:
+    left = "import bdb; raise bdb.BdbQuit"
+    never = "import os\nos.kill = lambda *_: None\n"
+    (app / "app.py").write_text(never + APP.replace("breakpoint()", left))
+    assert start(app, "query.stop", UMBEL_DEBUG="1").finished["status"] == "stopped"
+
+
 def test_leaving_the_debugger_ends_the_run(app: pathlib.Path) -> None:
     left = "import bdb; print('asked once'); raise bdb.BdbQuit"
     (app / "app.py").write_text(APP.replace("breakpoint()", left))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from umbel import _core
 from umbel._errors import (
@@ -37,8 +38,15 @@ _OF_A_CALL = (
 class Main:
     """What the core calls for the run: a function of its grid, its context and the run's id."""
 
-    def __init__(self, app: ServerApp) -> None:
+    def __init__(self, app: ServerApp, left: Callable[[], bool] = lambda: False) -> None:
+        """
+        Args:
+            app: the user's.
+            left: whether somebody left the debugger in the meantime: the run is stopped then,
+                whatever became of its rounds.
+        """
         self._app = app
+        self._left = left
         self.raised: BaseException | None = None
 
     def __call__(self, grid: _core.Grid, native: _core.Context, run_id: int) -> None:
@@ -46,8 +54,15 @@ class Main:
         process = os.getpid()
         seed_all(context.seed)
         try:
-            self._app(Grid(grid, context), context)
-            end_a_copy_of(process)
+            try:
+                self._app(Grid(grid, context), context)
+            except SystemExit as error:
+                if error.code not in (None, 0):
+                    raise
+            finally:
+                end_a_copy_of(process)
+                if self._left():
+                    raise Cancelled("the debugger was left")
         except Cancelled as error:
             self.raised = error
             raise
@@ -59,7 +74,6 @@ class Main:
                 raise
             raise placed from error
         except BaseException as error:  # SystemExit too
-            end_a_copy_of(process)
             self.raised = error
             told(error, context)
             raise Error(line_of(error)) from error

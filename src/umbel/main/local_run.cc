@@ -63,7 +63,8 @@ int LocalRun::run(const ServerApp& server) {
 }
 
 void LocalRun::fail(const Status& status) {
-  const bool stopped = carrier_->stop_requested();
+  // A ServerApp that is cancelled knows that it is to stop, however soon we hear of it.
+  const bool stopped = carrier_->stop_requested() || absl::IsCancelled(status);
   const bool configuration =
       !carrier_->sent() && status.code() == absl::StatusCode::kInvalidArgument;
   finished_.status = stopped ? "stopped" : "failed";

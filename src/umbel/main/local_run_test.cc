@@ -181,6 +181,13 @@ TEST_F(LocalRunTest, AStoppedRunSaysSo) {
   EXPECT_THAT(finished["error"].get<std::string>(), HasSubstr("stopped"));
 }
 
+TEST_F(LocalRunTest, AServerAppThatIsCancelledIsAStoppedRun) {
+  const auto leave = [](Grid&, Context&) { throw Error(absl::CancelledError("somebody left")); };
+  const Json finished = last(leave, 143);
+  EXPECT_EQ(finished["status"], "stopped");
+  EXPECT_EQ(finished["error"], "somebody left");
+}
+
 TEST_F(LocalRunTest, ArtifactsStayInTheirFolder) {
   const Json finished = last(
       [](Grid&, Context& c) {

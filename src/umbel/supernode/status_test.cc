@@ -112,12 +112,16 @@ TEST(LogAllowance, IsABurstAndThenARate) {
 TEST(Loop, CallsRunOneAfterAnotherAndLaterOnesInTheOrderOfTheirTimes) {
   Loop loop;
   std::string order;
-  loop.after(std::chrono::milliseconds(20), [&] {
-    order += "c";
-    loop.stop();
+  std::jthread other([&] {
+    loop.post([&] {
+      order += "a";
+      loop.after(std::chrono::milliseconds(20), [&] {
+        order += "c";
+        loop.stop();
+      });
+      loop.after(std::chrono::milliseconds(5), [&] { order += "b"; });
+    });
   });
-  loop.after(std::chrono::milliseconds(5), [&] { order += "b"; });
-  std::jthread other([&] { loop.post([&] { order += "a"; }); });
   loop.run();
   EXPECT_EQ(order, "abc");
 }

@@ -92,23 +92,17 @@ def test_a_wrong_type_in_an_app_is_found(tmp_path: pathlib.Path) -> None:
 
 
 def test_importing_umbel_brings_in_no_framework_and_little_else() -> None:
-    text = """
-import sys, time
-import numpy
-start = time.perf_counter()
-import umbel, umbel.app, umbel.clientapp, umbel.serverapp
-took = time.perf_counter() - start
-heavy = {"torch", "tensorflow", "jax", "pandas", "sklearn", "xgboost", "asyncio", "multiprocessing"}
-print(took, *(heavy & set(sys.modules)))
-"""
-    best = 1.0
-    for _ in range(5):
-        command = [sys.executable, "-c", text]
-        ran = subprocess.run(command, capture_output=True, text=True, check=True)
-        seconds, *heavy = ran.stdout.split()
-        assert not heavy
-        best = min(best, float(seconds))
-    assert best < 0.060, f"{best * 1000:.0f} ms beyond NumPy's"
+    code = (
+        "import sys, numpy\n"
+        "before = set(sys.modules)\n"
+        "import umbel, umbel.app, umbel.clientapp, umbel.serverapp\n"
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before} - {'umbel'}))\n"
+    )
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    not_ours = set(ran.stdout.split()) - set(sys.stdlib_module_names)
+    slow = {"asyncio", "multiprocessing", "http", "urllib", "unittest", "xml"}
+    assert not not_ours and not slow & set(ran.stdout.split()), ran.stdout
 
 
 def test_every_error_is_one_of_the_family_and_what_python_expects() -> None:

@@ -426,7 +426,7 @@ def test_a_client_that_hangs_in_the_program_itself_does_not_take_it_down() -> No
         "@server.main()\n"
         "def main(grid, context):\n"
         "    asked = [Message(RecordDict(), i, 'query') for i in grid.get_node_ids()]\n"
-        "    for reply in grid.send_and_receive(asked, timeout=0.5): print(reply.has_content())\n"
+        "    for reply in grid.send_and_receive(asked, timeout=3): print(reply.has_content())\n"
         "run_simulation(server, client, 2, workers=0)\n"
         "run_simulation(server, client, 1, workers=0)\n"
         "print('the end')\n"

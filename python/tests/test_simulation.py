@@ -384,7 +384,7 @@ def test_a_deadline_gives_error_replies_and_the_run_goes_on() -> None:
         return Message(RecordDict(), reply_to=message)
 
     got: list[Message] = []
-    served(app, lambda g, c: got.extend(asked(g, "query", timeout=1.0)), nodes=3)
+    served(app, lambda g, c: got.extend(asked(g, "query", timeout=5.0)), nodes=3)
     assert [reply.has_content() for reply in got] == [True, False, True]
     assert got[1].error.code == ErrorCode.DEADLINE
 

@@ -6,9 +6,9 @@ import argparse
 import functools
 import json
 import os
+import select
 import signal
 import sys
-import time
 from typing import Any, NoReturn
 
 from umbel import _core
@@ -116,7 +116,8 @@ def _run(options: argparse.Namespace) -> int:
             folder = app_folder()
         else:
             control, child = zygote.fork_zygote(lambda channel: serve_client(channel, client))
-    code = _core.host_app(options.umbel_run, Main(server), answer, control, command, folder)
+    main = Main(server, lambda: answer is not None and answer.left is not None)
+    code = _core.host_app(options.umbel_run, main, answer, control, command, folder)
     if child:
         await_end(child)
     return code
@@ -142,14 +143,13 @@ def await_end(child: int) -> None:
 def _await_end(child: int) -> None:
     # Another process may hold the socket too: one that the app forked in the meantime.
     os.kill(child, signal.SIGTERM)
-    deadline = time.monotonic() + _ZYGOTE_SECONDS
-    while time.monotonic() < deadline:
-        ended, _ = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return
-        time.sleep(0.002)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    descriptor = os.pidfd_open(child)
+    try:
+        if not select.select([descriptor], [], [], _ZYGOTE_SECONDS)[0]:
+            os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    finally:
+        os.close(descriptor)
 
 
 def _tell_finished(error: str) -> None:

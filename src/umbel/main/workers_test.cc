@@ -1,3 +1,5 @@
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -5,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <thread>
 
 #include "umbel/app/run_rounds.h"
@@ -25,6 +28,24 @@ using ::testing::HasSubstr;
 using Code = MessageError::Code;
 
 constexpr uint64_t kNodes = 40;
+
+// Knows which clients have said something.
+class Heard final : public SilentRuntime {
+ public:
+  void log(LogLevel, std::optional<NodeId> node, std::string_view) override {
+    absl::MutexLock lock(&mutex_);
+    if (node) nodes_.insert(node->value());
+  }
+  void await(uint64_t node) {
+    absl::MutexLock lock(&mutex_);
+    const auto there = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return nodes_.contains(node); };
+    EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&there), absl::Seconds(60))) << node;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::set<uint64_t> nodes_;
+};
 
 class WorkersTest : public ::testing::Test {
  protected:
@@ -120,6 +141,8 @@ TEST_F(WorkersTest, AHangingWorkerIsPastItsDeadlineAndTheRoundGoesOn) {
 }
 
 TEST_F(WorkersTest, ForgottenMessagesAndAStopEndTheirWorkers) {
+  Heard heard;
+  run.runtime = &heard;
   const auto clients = in_workers(run, 2);
   Simulation simulation(*clients, run, {.threads = 2});
   const auto hang = [&](uint64_t client) {
@@ -134,7 +157,8 @@ TEST_F(WorkersTest, ForgottenMessagesAndAStopEndTheirWorkers) {
 
   const auto ids = simulation.push({hang(4), hang(5)});
   std::jthread stopper([&] {
-    ::usleep(50'000);
+    heard.await(4);
+    heard.await(5);
     simulation.request_stop();
   });
   EXPECT_THROW((void)simulation.pull(ids, {}), Error);

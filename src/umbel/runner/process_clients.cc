@@ -48,9 +48,9 @@ class ProcessClients::Pool {
 
   Result<std::unique_ptr<Worker>> take(Task& task);
   Result<std::unique_ptr<Worker>> start(Task& task);
-  void put_back(std::unique_ptr<Worker> worker);
+  void put_back(Task& task, std::unique_ptr<Worker> worker);
   std::string end(const Worker& worker, const Status& why);
-  std::string lose(std::unique_ptr<Worker> worker, const Status& why);
+  std::string lose(Task& task, std::unique_ptr<Worker> worker, const Status& why);
 
   const std::unique_ptr<WorkerSource> source_;
   const Run& run_;
@@ -68,7 +68,7 @@ class ProcessClients::Pool {
 
 void ProcessClients::Pool::prepare() {
   Task task;
-  put_back(or_throw(take(task)));
+  put_back(task, or_throw(take(task)));
 }
 
 void ProcessClients::Pool::stop() {
@@ -133,9 +133,10 @@ Result<std::unique_ptr<ProcessClients::Pool::Worker>> ProcessClients::Pool::star
   return unavailable("a process for the clients {} before it was ready", end(*worker, ready));
 }
 
-void ProcessClients::Pool::put_back(std::unique_ptr<Worker> worker) {
+void ProcessClients::Pool::put_back(Task& task, std::unique_ptr<Worker> worker) {
   worker->rested = true;
   absl::MutexLock lock(&mutex_);
+  task.worker.reset();  // from here on nobody kills it for this message
   idle_.push_back(std::move(worker));
 }
 
@@ -153,7 +154,12 @@ std::string ProcessClients::Pool::end(const Worker& worker, const Status& why) {
 }
 
 // As well, of a worker that was ready.
-std::string ProcessClients::Pool::lose(std::unique_ptr<Worker> worker, const Status& why) {
+std::string ProcessClients::Pool::lose(Task& task, std::unique_ptr<Worker> worker,
+                                       const Status& why) {
+  {
+    absl::MutexLock lock(&mutex_);
+    task.worker.reset();
+  }
   const std::string how = end(*worker, why);
   absl::MutexLock lock(&mutex_);
   --alive_;
@@ -185,21 +191,19 @@ Message ProcessClients::Pool::handle(const Message& message, Context& context) {
     const Status sent = worker->send(message, context, contents_);
     if (sent.ok()) {
       auto reply = worker->answer(message, context);
-      {
-        absl::MutexLock lock(&mutex_);
-        task.worker.reset();  // from here on nobody kills it for this message
+      if (!reply.ok()) {
+        return client_failed(message, lose(task, std::move(worker), reply.status()));
       }
-      if (!reply.ok()) return client_failed(message, lose(std::move(worker), reply.status()));
-      put_back(std::move(worker));
+      put_back(task, std::move(worker));
       return *std::move(reply);
     }
     if (!absl::IsUnavailable(sent)) {  // nothing was sent
-      put_back(std::move(worker));
+      put_back(task, std::move(worker));
       return client_failed(message, message_of(sent));
     }
     // It ended while it was idle, so this message never reached it; or it was given up just now.
     const bool rested = worker->rested;
-    const std::string how = lose(std::move(worker), sent);
+    const std::string how = lose(task, std::move(worker), sent);
     if (!rested) return client_failed(message, how);
   }
 }

@@ -3,7 +3,9 @@
 #include <absl/synchronization/mutex.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <filesystem>
@@ -31,6 +33,12 @@ class Lines final : public SilentRuntime {
   std::vector<std::string> lines() {
     absl::MutexLock lock(&mutex_);
     return lines_;
+  }
+  // Until so many lines are there.
+  void await(size_t count) {
+    absl::MutexLock lock(&mutex_);
+    const auto there = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return lines_.size() >= count; };
+    EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&there), absl::Seconds(60))) << count;
   }
 
  private:
@@ -73,9 +81,10 @@ bool is_alive(int64_t pid) {
 }
 // Until nothing is left of it, none of its threads either.
 void await_end(int64_t pid) {
-  const std::string process = fmt::format("/proc/{}", pid);
-  for (int i = 0; i != 5000 && std::filesystem::exists(process); ++i) ::usleep(1000);
-  EXPECT_FALSE(std::filesystem::exists(process)) << pid;
+  const Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!process) return;  // it is gone already
+  pollfd waits{.fd = process.get(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(::poll(&waits, 1, 5000), 1) << pid;
 }
 
 size_t open_descriptors() {
@@ -301,8 +310,8 @@ TEST_P(ProcessClientsTest, StoppingEndsAllWorkAtOnce) {
     threads.emplace_back(
         [&, client] { EXPECT_TRUE(handled(*clients, query(client, "query.hang")).has_error()); });
   }
+  lines.await(2);  // two are at work, the others wait for a worker
   const auto start = std::chrono::steady_clock::now();
-  ::usleep(100'000);
   clients->stop();
   for (std::jthread& thread : threads) thread.join();
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));

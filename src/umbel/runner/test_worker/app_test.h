@@ -59,7 +59,8 @@ inline void add_misdeeds(ClientApp& client) {
   client.query("exit", [](const Message& message, Context&) -> Message {
     ::_exit(static_cast<int>(message.config().integer("code")));
   });
-  client.query("hang", [](const Message&, Context&) -> Message {
+  client.query("hang", [](const Message&, Context& context) -> Message {
+    context.log("hangs");
     for (;;) ::pause();
   });
   client.query("orphan", [](const Message&, Context&) -> Message {

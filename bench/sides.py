@@ -19,7 +19,7 @@ import time
 
 BENCH = pathlib.Path(__file__).resolve().parent
 ROOT = BENCH.parent
-sys.path.insert(0, str(ROOT / "python" / "tests"))
+sys.path.insert(0, str(ROOT / "tools"))
 import venvs  # noqa: E402  (its folder is no package)
 
 NUMPY, TORCH = "numpy==2.4.6", "torch==2.13.0"

@@ -19,7 +19,7 @@ import unittest
 
 PROGRAMS, PYTHON = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "python" / "tests"))
+sys.path.insert(0, str(ROOT / "tools"))
 import venvs  # noqa: E402
 
 SKIPPED = 77

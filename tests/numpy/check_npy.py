@@ -27,10 +27,10 @@ def enter_environment():
     if os.environ.get("UMBEL_IN_VENV_NUMPY"):
         return
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
-    import virtual_environment
+    import venvs
     try:
-        python = virtual_environment.python_with("numpy", REQUIREMENTS)
-    except virtual_environment.Unavailable as error:
+        python = venvs.venv("numpy", REQUIREMENTS)
+    except venvs.Skip as error:
         print(f"numpy differential: {error}", file=sys.stderr)
         print("SKIPPED: numpy differential (no package registry)")
         sys.exit(77)

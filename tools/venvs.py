@@ -1,4 +1,4 @@
-"""Virtual environments for tests that need packages from PyPI: made on first use, then kept.
+"""Virtual environments for tests and benchmarks that need packages from PyPI: made on first use, then kept.
 
     python = venvs.venv("torch", ["torch==2.13.0", "numpy"])   # a path, or Skip with the reason
     python = venvs.venv("flwr", [...], no_deps=["flwr==1.42.0"])

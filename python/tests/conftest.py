@@ -1,0 +1,8 @@
+"""Lets tests import what they share with those of other folders: tools/venvs.py."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))

@@ -44,3 +44,16 @@ else()
   message(STATUS "Python package: not built: ${umbel_no_python}")
   add_custom_target(umbel_python)  # so that one list of targets serves every build
 endif()
+
+# umbel_python_test(NAME SECONDS COMMAND...): a test that needs the Python package; where that is not built,
+# one of that name that is skipped, and says why.  Exit code 77 means skipped as well.
+function(umbel_python_test name seconds)
+  if(umbel_python_component)
+    add_test(NAME ${name} COMMAND ${ARGN})
+    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
+  else()
+    add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E echo "SKIPPED: the Python package is not built: ${umbel_no_python}")
+    set_tests_properties(${name} PROPERTIES SKIP_REGULAR_EXPRESSION "^SKIPPED")
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${seconds} LABELS python)
+endfunction()

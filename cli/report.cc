@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "find_run.h"
 #include "lenses.h"
+#include "report_figures.h"
 #include "report_file.h"
 
 namespace umbel::cli {
@@ -25,7 +26,8 @@ int run_report(const ReportOptions& given, const Output& output) {
   output.say(*path);
   output.result({{"run-id", options.run},
                  {"report", *path},
-                 {"lenses", json_of(lenses_of(found->run, *rounds, *records))}});
+                 {"lenses", json_of(lenses_of(found->run, *rounds, *records))},
+                 {"published", json_of_figures(*records)}});
   return kDone;
 }
 

@@ -7,6 +7,7 @@
 #include "lenses.h"
 #include "progress.h"
 #include "report_energy.h"
+#include "report_figures.h"
 #include "report_population.h"
 #include "report_rounds.h"
 #include "report_skew.h"
@@ -279,6 +280,7 @@ std::string report_html(const ReportData& data) {
   for (const RecordEvent& record : data.records) {
     if (record.name == "data-skew") page += skew_section(record.metrics);
   }
+  page += figures_section(data.records);
   page += lenses(data) + twin_section(data) + energy_section(data) + traffic(data) +
           failures(data) + round_table(data.rounds);
   page += settings_table(data.settings) + made(data);

@@ -52,6 +52,38 @@ TEST(Report, FetchesNothingAndRunsNothing) {
   EXPECT_THAT(rest, Not(HasSubstr("http")));
 }
 
+TEST(Report, ShowsWhatTheAppPublishedWithItsIntervals) {
+  ReportData data = data_of(1);
+  EXPECT_THAT(report_html(data), Not(HasSubstr("What the app published")));
+  data.records = {{"validation",
+                   {{"accuracy", 0.7665},
+                    {"accuracy-low", 0.7478},
+                    {"accuracy-high", 0.7852},
+                    {"sites", 12},
+                    {"x-low", 3},
+                    {"by-class", std::vector<double>{0.5, 0.25}},
+                    {"many", std::vector<int64_t>(40, 1)}}},
+                  {"<b>", {{"<i>", 1}}},
+                  {"local-process", {{"cpu-seconds", 77}}},
+                  {"data-skew", {{"clients", 88888}}}};
+  const std::string page = report_html(data);
+  const auto row = [](const char* figure, const char* value) {
+    return HasSubstr(fmt::format("<td>validation</td><td>{}</td><td>{}</td>", figure, value));
+  };
+  EXPECT_THAT(page, row("accuracy", "0.766 (0.748 to 0.785)"));
+  EXPECT_THAT(page, row("sites", "12"));
+  EXPECT_THAT(page, row("x-low", "3")) << "an end of nothing";
+  EXPECT_THAT(page, row("by-class", "0.500, 0.250"));
+  EXPECT_THAT(page, row("many", "40 numbers"));
+  EXPECT_THAT(page, Not(HasSubstr("accuracy-low")));
+  EXPECT_THAT(page, HasSubstr("<td>&lt;b&gt;</td><td>&lt;i&gt;</td>"));
+  EXPECT_THAT(page, Not(HasSubstr("cpu-seconds")));
+  data.records = {{"much", {}}};
+  for (int i = 0; i != 100'000; ++i) data.records[0].metrics.append(std::to_string(i), 1);
+  EXPECT_THAT(report_html(data), HasSubstr("And 99,500 more figures"));
+  EXPECT_LT(report_html(data).size(), 1'000'000u);
+}
+
 TEST(Report, TextFromOutsideIsEscaped) {
   const std::string evil = "<script>alert('x')</script>\"&";
   ReportData data = data_of(1);

@@ -9,14 +9,6 @@ namespace umbel::python {
 
 namespace {
 
-Deadline deadline_from(nb::handle timeout) {
-  if (timeout.is_none()) return std::nullopt;
-  const double seconds = PyFloat_AsDouble(timeout.ptr());
-  if (PyErr_Occurred()) throw nb::python_error();
-  if (seconds >= 0) return std::chrono::duration<double>(seconds);
-  throw Error(invalid_argument("timeout = {}, expected None or seconds, 0 or more", seconds));
-}
-
 // What is going to be sent, with ids; each distinct content is taken over once.
 class Outgoing {
  public:
@@ -133,6 +125,14 @@ void forget(const GridRef& ref, nb::handle ids) {
 }
 
 }  // namespace
+
+Deadline deadline_from(nb::handle timeout) {
+  if (timeout.is_none()) return std::nullopt;
+  const double seconds = PyFloat_AsDouble(timeout.ptr());
+  if (PyErr_Occurred()) throw nb::python_error();
+  if (seconds >= 0) return std::chrono::duration<double>(seconds);
+  throw Error(invalid_argument("timeout = {}, expected None or seconds, 0 or more", seconds));
+}
 
 Grid& GridRef::get() const {
   if (!grid_) {

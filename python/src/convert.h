@@ -112,6 +112,9 @@ class ContextRef {
   std::atomic<Context*> context_;
 };
 
+// None, or seconds, 0 or more; `timeout` in errors.
+Deadline deadline_from(nb::handle timeout);
+
 // From Python's umbel.serverapp.Grid or umbel.app.Context (or their natives).
 Grid& grid_of(nb::handle grid);
 Context& context_of(nb::handle context);
@@ -122,6 +125,7 @@ void bind_array(nb::module_& module);
 void bind_records(nb::module_& module);
 void bind_context(nb::module_& module);
 void bind_grid(nb::module_& module);
+void bind_evaluation(nb::module_& module);
 void bind_run(nb::module_& module);
 void bind_data(nb::module_& module);
 void bind_strategy(nb::module_& module);

@@ -31,7 +31,7 @@ from umbel._errors import (
 
 # Of what these files ask of the extension: another number, here and in python/src/module.cc,
 # whenever that changes.  The first extensions do not say it.
-_INTERFACE = 1
+_INTERFACE = 2
 
 if getattr(_core, "interface", 1) != _INTERFACE:
     _age = "older" if _core.interface < _INTERFACE else "newer"

@@ -8,7 +8,7 @@ import numpy.typing
 
 version: str = '0.1.0'
 
-interface: int = 1
+interface: int = 2
 
 class Memory:
     """Bytes that belong to one NumPy array."""
@@ -136,6 +136,9 @@ class Grid:
     def send_and_receive(self, messages: object, timeout: float | None) -> list[Any]: ...
 
     def forget(self, ids: object) -> None: ...
+
+def evaluate_sites(grid: object, arrays: object, config: object, node_ids: list[int], action: str, weight: str, confidence: float, timeout: float | None, sites_min: int) -> dict[str, Any]:
+    """umbel.serverapp.evaluate_sites, as plain values."""
 
 def host_app(spec: str, main: object, answer: object | None, control: int, command: Sequence[str], folder: str) -> int:
     """--umbel-run: a run from its spec to its end; the exit code."""

@@ -4,6 +4,7 @@
 
 #include "umbel/app/client_app.h"
 #include "umbel/app/context.h"
+#include "umbel/app/evaluate_sites.h"
 #include "umbel/app/grid.h"
 #include "umbel/app/initial.h"
 #include "umbel/app/load_mod.h"

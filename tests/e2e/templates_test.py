@@ -19,21 +19,12 @@ import unittest
 
 PROGRAMS, PYTHON = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-import venvs  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import environments  # noqa: E402
 
 SKIPPED = 77
 SECONDS_MAX = 200  # of one command; each takes well under a minute on an idle machine
 LINES_MAX = 100    # of an app.py
-ENVIRONMENTS = {
-    "sklearn": ["scikit-learn==1.9.1", "pandas==3.1.1", "numpy"],
-    "torch": ["torch==2.13.0", "numpy"],
-    "opacus": ["torch==2.13.0", "opacus==1.6.0", "numpy"],
-    "tensorflow": ["tensorflow-cpu==2.21.0", "numpy"],
-    "jax": ["jax==0.10.2", "numpy"],
-    "xgboost": ["xgboost==3.2.0", "numpy==2.4.0"],
-    "notebook": ["nbclient==0.11.0", "ipykernel==7.4.0", "matplotlib==3.11.2", "numpy"],
-}
 
 
 class Apps(unittest.TestCase):
@@ -45,7 +36,7 @@ class Apps(unittest.TestCase):
     def setUpClass(cls):
         cls.python = PYTHON
         if cls.environment:
-            cls.python = venvs.venv(cls.environment, ENVIRONMENTS[cls.environment])
+            cls.python = environments.interpreter(cls.environment)
         cls.root = pathlib.Path(tempfile.mkdtemp(prefix="umbel-templates-"))
         cls.addClassCleanup(shutil.rmtree, cls.root, ignore_errors=True)
         cls.variables = dict(os.environ, UMBEL_HOME=f"{cls.root}/home", LC_ALL="C.UTF-8",
@@ -315,6 +306,40 @@ print(json.dumps({"patients": wards.size().to_dict(), "means": wards["days"].mea
         self.assertLess(sum(ages), sum(all_ages))
 
 
+class FixedModelTest(Apps):
+    SITES = """
+import json
+import numpy as np
+from app import SCORE
+from patients import patients_of
+sites = []
+for hospital in range(12):
+    features, came_back = patients_of(hospital)
+    right = (features @ SCORE["weights"] + SCORE["bias"] > 0) == came_back
+    sites.append((len(right), float(right.mean())))
+print(json.dumps(sites))
+"""
+    STUDENT = 2.200985160082949  # 97.5 % of Student's distribution with 11 degrees of freedom
+
+    def test_figures_are_the_pooled_ones_with_an_interval_over_hospitals(self):
+        app = self.example("fixed_model")
+        sites = json.loads(subprocess.run(
+            [self.python, "-c", self.SITES], cwd=app, capture_output=True, text=True, check=True,
+            timeout=SECONDS_MAX, env=dict(self.variables, PYTHONPATH=str(PROGRAMS.parent / "python"))).stdout)
+        patients = sum(count for count, _ in sites)
+        pooled = sum(count * right for count, right in sites) / patients
+        squares = sum((count / patients * (right - pooled)) ** 2 for count, right in sites)
+        half = self.STUDENT * math.sqrt(12 / 11 * squares)
+
+        result = self.run_app(app)
+        self.assertEqual((result["status"], result["rounds"], result["failures"]), ("completed", 0, 0))
+        metrics = self.umbel("report", str(result["run-id"]))["published"]["external-validation"]
+        self.assertAlmostEqual(metrics["accuracy"], pooled, places=12)
+        self.assertAlmostEqual(metrics["accuracy-low"], pooled - half, places=9)
+        self.assertAlmostEqual(metrics["accuracy-high"], pooled + half, places=9)
+        self.assertEqual((metrics["sites"], metrics["num-examples"]), (12, patients))
+
+
 class NotebookTest(Apps):
     environment = "notebook"
 
@@ -424,8 +449,8 @@ if __name__ == "__main__":
     wanted = globals()[sys.argv[3].split(".")[0]]
     try:
         if wanted.environment:
-            venvs.venv(wanted.environment, ENVIRONMENTS[wanted.environment])
-    except venvs.Skip as reason:
+            environments.interpreter(wanted.environment)
+    except environments.Skip as reason:
         print(f"skipped: {reason}")
         sys.exit(SKIPPED)
     unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)

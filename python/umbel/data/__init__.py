@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from umbel import _core
 from umbel._errors import InvalidArgument, WrongType
-from umbel.data import generate
+from umbel.data import _arrow, generate
 
 if TYPE_CHECKING:
     import numpy
@@ -112,7 +112,8 @@ def open(path: str | os.PathLike[str], **options: Any) -> Dataset:
     """Reads a data set: finds out by content and name what there is at a path.
 
     .npz, .safetensors, CSV, TSV, JSON and JSON lines, IDX, text; a folder of images by class, of
-    texts, or of several parts of one of these.
+    texts, or of several parts of one of these.  With pyarrow installed also .parquet, .arrow and
+    .feather: tables, and pictures as Hugging Face's data sets have them, in their folders.
 
     Args:
         path: of the file or folder.
@@ -123,8 +124,12 @@ def open(path: str | os.PathLike[str], **options: Any) -> Dataset:
     Raises:
         umbel.NotFound: if there is nothing.
         umbel.InvalidArgument: names file and place of what cannot be read.
+        umbel.FailedPrecondition: if it takes pyarrow, which is not there.
     """
-    return _dataset(_core.open_dataset(os.fspath(path), options))
+    name = os.fspath(path)
+    if files := _arrow.files_of(name, options.get("split", "train")):
+        return _dataset(_arrow.open_files(name, files, options))
+    return _dataset(_core.open_dataset(name, options))
 
 
 def partition(

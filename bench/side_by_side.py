@@ -13,7 +13,7 @@ from sides import ACCURACY_APART, FLWR, NUMPY, PFL, RAY, TORCH, Missing, Sides
 ABOUT = f"""## Beside flwr and pfl
 
 The same work, from the same files, on Umbel, on {FLWR} with {RAY} and on {PFL} (with {TORCH} and
-{NUMPY}): Fashion-MNIST, 50 examples a client, one epoch, batches of 10, the rate 0.01; final models'
+{NUMPY}): Fashion-MNIST, 50 examples a client, one epoch, batches of 10, the rate 0.01 (S3 0.1, S4 0.05); final models'
 accuracies may not be more than {100 * ACCURACY_APART:.1f} points apart.  Settings of each side are swept (threads and
 processes; what a client asks of Ray's processors; both of flwr's engines), and the best of each measured
 in turn, every time in a new process, without its start.  "C++" and "Python" train by Eigen and by NumPy;

@@ -19,9 +19,9 @@ WORKS = {  # id: (what it is called, the task, whether with NumPy and C++, wheth
     "S2": ("perceptron 784-200-200-10, 50 of 1,200 clients",
            {"work": "perceptron", "pool": 1200, "cohort": 50, "rounds": 30, "warm_up": 2}, True, True),
     "S3": ("CNN of NIID-Bench, 50 of 1,200 clients",
-           {"work": "niid-cnn", "pool": 1200, "cohort": 50, "rounds": 10, "warm_up": 2}, False, True),
+           {"work": "niid-cnn", "pool": 1200, "cohort": 50, "rounds": 30, "warm_up": 2, "rate": 0.1}, False, True),
     "S4": ("CNN of McMahan et al., 20 of 1,200 clients",
-           {"work": "mcmahan-cnn", "pool": 1200, "cohort": 20, "rounds": 3, "warm_up": 1}, False, True),
+           {"work": "mcmahan-cnn", "pool": 1200, "cohort": 20, "rounds": 20, "warm_up": 1, "rate": 0.05}, False, True),
 }
 
 
@@ -33,7 +33,7 @@ class Work:
         name, task, _, _ = WORKS[row]
         self.case = name if native else f"{name}, PyTorch"
         self.native = native
-        self.task = {**task, "data": sides.data, "rate": 0.01, "torch": not native}
+        self.task = {"rate": 0.01, **task, "data": sides.data, "torch": not native}
         self.rounds = {}  # of sides that are too slow for the task's
         self.swept = {}
         if sides.smoke:
@@ -64,7 +64,7 @@ class Work:
         if self.sides.smoke:
             results = self.swept
         else:
-            self.draw_cohorts(chosen)
+            self.draw_cohorts()
             results = self.sides.in_turn([chosen[n] for n in ours if n in chosen],
                                          [chosen[n] for n in peers if n in chosen], self.task, self.rounds)
         self.hold_to_accuracy(results)
@@ -90,11 +90,14 @@ class Work:
                             "10,000 clients; the time grows with the number of clients, so the rows are of "
                             "start_simulation")
 
-    def draw_cohorts(self, chosen):
-        if "C++" in chosen and self.task["work"] != "noop":
+    def draw_cohorts(self):
+        """Who trains in which round of which seed, in files: with Umbel it depends on nothing else."""
+        if self.task["work"] == "noop":
+            return
+        for side in self.sides.pick("umbel, C++"):
             for seed in (1, 2, 3):
                 path = f"{self.sides.data}/cohorts-{self.task['work']}-{seed}"
-                chosen["C++"].measure({**self.task, "seed": seed, "cohorts": path})
+                side.measure({**self.task, "work": "softmax", "seed": seed, "cohorts": path})
 
     def hold_to_accuracy(self, results):
         accuracies = {name: statistics.mean(one["accuracy"] for one in runs)

@@ -274,8 +274,9 @@ class Sides:
 
 
 def cohorts_for(side, task):
-    """pfl reads the clients that Umbel drew, if they are there; the C++ program is timed without writing them."""
-    if not side.name.startswith("pfl") or not os.path.exists(task["cohorts"]):
+    """Others take the clients that Umbel drew, where they can; the C++ program is timed without writing them."""
+    reads = side.name.startswith("pfl") or side.name == "flwr start_simulation"
+    if not reads or not os.path.exists(task["cohorts"]):
         task = {key: value for key, value in task.items() if key != "cohorts"}
     return task
 

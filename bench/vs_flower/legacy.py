@@ -4,6 +4,7 @@ It is deprecated, and does not poll: where it is the faster of the two, it is wh
 """
 from __future__ import annotations
 
+import json
 import os
 import sys
 
@@ -13,18 +14,30 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 import bench_work  # noqa: E402  (after the environment is set)
 import legacy_client  # noqa: E402
-from flwr.common import ndarrays_to_parameters, parameters_to_ndarrays  # noqa: E402
+from flwr.common import FitIns, ndarrays_to_parameters, parameters_to_ndarrays  # noqa: E402
 from flwr.server import ServerConfig  # noqa: E402
 from flwr.server.strategy import FedAvg  # noqa: E402
 from flwr.simulation import start_simulation  # noqa: E402
 
 
 class Timed(FedAvg):
-    """FedAvg that reads the clock where the model could be evaluated."""
+    """FedAvg that reads the clock where the model could be evaluated, and trains the clients of a file, if there is one."""
 
     def __init__(self, task, **arguments):
         super().__init__(**arguments)
         self.task, self.clock, self.result = task, bench_work.Clock(task), {}
+        self.cohorts = None
+        if task.get("cohorts"):
+            with open(task["cohorts"], encoding="utf-8") as file:
+                self.cohorts = [json.loads(line) for line in file]
+
+    def configure_fit(self, server_round, parameters, client_manager):
+        if self.cohorts is None:
+            return super().configure_fit(server_round, parameters, client_manager)
+        client_manager.wait_for(self.task["pool"])
+        clients = {proxy.partition_id: proxy for proxy in client_manager.all().values()}
+        fit = FitIns(parameters, {})
+        return [(clients[client], fit) for client in self.cohorts[server_round - 1]]
 
     def evaluate(self, server_round, parameters):
         self.clock.round_ended(server_round)

@@ -2,6 +2,9 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <set>
+#include <string>
+
 #include "convert.h"
 #include "gil.h"
 #include "umbel/data/generate.h"
@@ -52,6 +55,7 @@ class Keywords {
   template <class T>
   void take(const char* name, T& option) {
     known_ += (known_.empty() ? "" : ", ") + std::string(name);
+    names_.insert(name);
     if (!given_.contains(name)) return;
     ++taken_;
     const nb::object value = nb::borrow(given_[name]);
@@ -63,7 +67,7 @@ class Keywords {
     if (taken_ == given_.size()) return;
     std::string names;
     for (const auto& [name, value] : given_) {
-      if (known_.find(nb::str(nb::handle(name)).c_str()) == std::string::npos) {
+      if (!names_.contains(nb::str(nb::handle(name)).c_str())) {
         names += std::string(names.empty() ? "" : ", ") + nb::str(nb::handle(name)).c_str();
       }
     }
@@ -74,6 +78,7 @@ class Keywords {
   std::string_view function_;
   const nb::dict& given_;
   std::string known_;
+  std::set<std::string> names_;
   size_t taken_ = 0;
 };
 
@@ -108,8 +113,7 @@ nb::object examples(const data::Partition& partition, uint64_t client) {
   return to_python(Array::copy_of<uint32_t>(indices, {count}));
 }
 
-nb::dict open(nb::handle place, const nb::dict& given) {
-  const std::string path = path_from(place);
+data::OpenOptions open_options(const nb::dict& given) {
   data::OpenOptions options;
   Keywords keywords("open", given);
   std::string separator;
@@ -132,6 +136,12 @@ nb::dict open(nb::handle place, const nb::dict& given) {
     throw Error(invalid_argument("open: separator = \"{}\", expected one character", separator));
   }
   if (!separator.empty()) options.separator = separator[0];
+  return options;
+}
+
+nb::dict open(nb::handle place, const nb::dict& given) {
+  const std::string path = path_from(place);
+  const data::OpenOptions options = open_options(given);
   return dataset_by([&] { return data::open_dataset(path, options); });
 }
 
@@ -230,6 +240,10 @@ void bind_data(nb::module_& module) {
   module.def("open_dataset", open, nb::arg("path"), nb::arg("options"),
              nb::sig("def open_dataset(path: object, options: dict[str, typing.Any]) -> dict[str, "
                      "typing.Any]"));
+  module.def(
+      "check_open_options", [](const nb::dict& options) { (void)open_options(options); },
+      nb::arg("options"), nb::sig("def check_open_options(options: dict[str, typing.Any]) -> None"),
+      "Raises for an option that open_dataset() does not have, or of another type.");
   module.def("blobs", blobs, nb::arg("options"),
              nb::sig("def blobs(options: dict[str, typing.Any]) -> dict[str, typing.Any]"));
   module.def(

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from umbel import _core
-from umbel._errors import InvalidArgument
+from umbel._errors import InvalidArgument, WrongType
 from umbel.app import ArrayRecord, ConfigRecord, Error, MetricRecord
 from umbel.serverapp._grid import Grid
 
@@ -46,7 +47,8 @@ class SiteEvaluation:
         sites: each site's own metrics, by its number.
         failures: why the others do not count, by their numbers.
         metrics: for `context.publish()`: "accuracy", "accuracy-low", "accuracy-high" and so on,
-            "sites", "failures", and the sum of the weights under their name.
+            "sites", "failures", and the sum of the weights under their name.  A metric of the
+            sites that has one of these names takes precedence: an interval is then left out.
     """
 
     weight: str
@@ -82,7 +84,7 @@ def evaluate_sites(
         action: asks `@app.evaluate("NAME")` instead.
         weight: the metric that sites count by.
         confidence: of the intervals, above 0 and below 1.
-        timeout: in seconds of real time; a site without a reply by then counts as a failure.
+        timeout: in seconds of real time, for all together; a site without a reply by then counts as a failure.
         sites_min: fewer replies are an error.
 
     Raises:
@@ -90,12 +92,18 @@ def evaluate_sites(
             are out of range.
         umbel.FailedPrecondition: for fewer replies than `sites_min`; it says why the first failed.
     """
-    nodes = [] if node_ids is None else [int(node) for node in node_ids]
-    if node_ids is not None and not nodes:
-        raise InvalidArgument("evaluate_sites: node_ids is empty, expected None or at least one site")
+    for name, text in (("action", action), ("weight", weight)):
+        if not isinstance(text, str):
+            raise WrongType(f"evaluate_sites: {name} is of type {_type(text)}, expected a str")
+    for name, number in (("confidence", confidence), ("timeout", timeout)):
+        if not hasattr(number, "__float__") and (number is not None or name == "confidence"):
+            raise WrongType(f"evaluate_sites: {name} is of type {_type(number)}, expected a number")
+    if timeout is not None and not float(timeout) > 0:
+        raise InvalidArgument(f"evaluate_sites: timeout = {timeout}, expected None or above 0")
     found = _core.evaluate_sites(
-        grid, arrays, config if config is not None else {}, nodes, action, weight, confidence,
-        timeout, sites_min,
+        grid, arrays, config if config is not None else {}, _numbers(node_ids), action, weight,
+        float(confidence), None if timeout is None else float(timeout),
+        _number(sites_min, "sites_min"),
     )  # fmt: skip
     return SiteEvaluation(
         weight=found["weight"],
@@ -104,3 +112,27 @@ def evaluate_sites(
         failures={node: Error(code, reason) for node, code, reason in found["failures"]},
         metrics=found["metrics"],
     )
+
+
+def _type(value: object) -> str:
+    return type(value).__name__
+
+
+def _number(value: Any, what: str) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise WrongType(f"evaluate_sites: {what} is of type {_type(value)}, expected an int")
+    number = operator.index(value)
+    if not 0 <= number < 2**64:
+        raise InvalidArgument(f"evaluate_sites: {what} is {number}, expected 0 to 2**64 - 1")
+    return number
+
+
+def _numbers(node_ids: Iterable[int] | None) -> list[int]:
+    if node_ids is None:
+        return []
+    if isinstance(node_ids, (str, bytes)) or not isinstance(node_ids, Iterable):
+        raise WrongType(f"evaluate_sites: node_ids is of type {_type(node_ids)}, expected numbers")
+    nodes = [_number(node, "one of node_ids") for node in node_ids]
+    if not nodes:
+        raise InvalidArgument("evaluate_sites: node_ids is empty, expected None or at least one site")
+    return nodes

@@ -50,7 +50,8 @@ struct SiteEvaluation {
   // The estimate; umbel::Error that lists the metrics there are if `metric` is not among them.
   const SiteEstimate& at(std::string_view metric) const;
   // For Context::publish(): "accuracy", "accuracy-low", "accuracy-high" and so on, "sites",
-  // "failures", and the sum of the weights under their name.
+  // "failures", and the sum of the weights under their name.  A metric of the sites that has one of
+  // these names takes precedence: an interval is then left out.
   MetricRecord metrics() const;
 };
 
@@ -60,7 +61,8 @@ struct SiteEvaluationOptions {
   std::string action = {};           // sends "evaluate.NAME" instead of "evaluate"
   std::string weight = "num-examples";
   double confidence = 0.95;
-  Deadline deadline = {};  // in real time, also where a simulation has a population
+  // For all sites together, in real time also where a simulation has a population.
+  Deadline deadline = {};
   uint64_t sites_min = 1;  // fewer replies are an error
 };
 

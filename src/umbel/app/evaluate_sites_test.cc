@@ -103,6 +103,16 @@ TEST(SiteEstimate, HoldsTheMeanAsOftenAsItSays) {
   EXPECT_NEAR(coverage(20, true, 12), 0.95, 4 * sigma + 0.01) << "seed 12; approximate";
 }
 
+TEST(SiteEstimate, SurvivesWeightsAndValuesNearTheLargestNumber) {
+  const std::vector<double> weights(4, 1e308);
+  const SiteEstimate got = estimate_over_sites(std::vector<double>{1, 2, 3, 4}, weights);
+  EXPECT_EQ(got.mean, 2.5);
+  EXPECT_EQ(got.interval, estimate_over_sites(std::vector<double>{1, 2, 3, 4}, equal(4)).interval);
+  const SiteEstimate wide = estimate_over_sites(std::vector<double>{-1.7e308, 1.7e308}, equal(2));
+  EXPECT_EQ(wide.mean, 0);
+  EXPECT_FALSE(wide.interval) << "none that a number could say";
+}
+
 TEST(SiteEstimate, RefusesWhatIsNoNumber) {
   const auto refused = [](std::vector<double> values, std::vector<double> weights,
                           double confidence, const char* why) {
@@ -211,9 +221,9 @@ TEST_F(EvaluateSitesTest, WhatDoesNotCountIsAFailureThatSaysWhy) {
   const auto reason = [&](size_t i) { return got.failures[i].error.reason; };
   EXPECT_THAT(reason(0), HasSubstr("no data here"));
   EXPECT_THAT(reason(1),
-              HasSubstr("no number \"num-examples\", by which sites count; there are: accuracy"));
+              HasSubstr("no \"num-examples\", by which sites count; there are: accuracy"));
   EXPECT_THAT(reason(2), HasSubstr("its metric \"accuracy\" is nan"));
-  EXPECT_THAT(reason(3), HasSubstr("below 0"));
+  EXPECT_THAT(reason(3), HasSubstr("its \"num-examples\" is -3, expected a number from 0 to 2^53"));
   EXPECT_THAT(reason(4), HasSubstr("client 4: its reply has no metrics"));
   EXPECT_EQ(got.at("f1").sites, 1u) << "what one site alone measures";
   EXPECT_EQ(got.at("accuracy").sites, 2u);
@@ -244,6 +254,42 @@ TEST_F(EvaluateSitesTest, ManySitesAreAskedInParts) {
   EXPECT_EQ(grid.most, 10'000u);
 }
 
+TEST_F(EvaluateSitesTest, MetricsOfSitesTakePrecedenceOverNamesOfOurs) {
+  app.evaluate("names", [](const Message& m, Context& c) {
+    const auto k = static_cast<double>(c.partition_id());
+    return m.reply({{"num-examples", 1}, {"a", k}, {"a-low", 0.5}, {"sites", 77}, {"b", k}});
+  });
+  const MetricRecord metrics = go({.action = "names"}).metrics();
+  EXPECT_EQ(metrics.real("a-low"), 0.5);
+  EXPECT_FALSE(metrics.contains("a-high"));
+  EXPECT_EQ(metrics.real("sites"), 77);
+  EXPECT_TRUE(metrics.contains("b-low") && metrics.contains("b-high"));
+}
+
+TEST_F(EvaluateSitesTest, AWeightBeyondMeasureOrAFloodOfNamesIsAFailure) {
+  app.evaluate("much", [](const Message& m, Context& c) {
+    MetricRecord metrics{{"num-examples", c.partition_id() == 0 ? 1e308 : 1.0}, {"a", 1}};
+    if (c.partition_id() == 2) metrics.set("num-examples", std::vector<double>{1, 2});
+    for (int i = 0; c.partition_id() == 1 && i != 100'000; ++i)
+      metrics.append(fmt::format("{}", i), 1);
+    return m.reply(metrics);
+  });
+  const SiteEvaluation got = go({.action = "much"});
+  ASSERT_EQ(got.failures.size(), 3u);
+  EXPECT_THAT(got.failures[0].error.reason, HasSubstr("its \"num-examples\" is 1e+308, expected"));
+  EXPECT_THAT(got.failures[2].error.reason, HasSubstr("its \"num-examples\" is a list, expected"));
+  EXPECT_EQ(got.estimates.size(), 1u);
+}
+
+TEST_F(EvaluateSitesTest, SitesWithoutExamplesSayNothing) {
+  app.evaluate("none", [](const Message& m, Context&) {
+    return m.reply({{"num-examples", 0}, {"accuracy", 1}});
+  });
+  const SiteEvaluation got = go({.action = "none"});
+  EXPECT_EQ(got.sites.size(), 8u);
+  EXPECT_TRUE(got.estimates.empty());
+}
+
 TEST_F(EvaluateSitesTest, WhatCannotBeIsRefused) {
   const auto refused = [&](const SiteEvaluationOptions& options, const char* why) {
     EXPECT_THAT([&] { (void)go(options); }, ThrowsMessage<Error>(HasSubstr(why)));
@@ -251,8 +297,8 @@ TEST_F(EvaluateSitesTest, WhatCannotBeIsRefused) {
   refused({.nodes = {1, 2, 1}}, "client 1 is asked twice");
   refused({.confidence = 95}, "the confidence is 95");
   refused({.deadline = std::chrono::duration<double>(0)}, "the deadline is 0 s");
-  refused({.action = "none"}, "0 of 8 sites evaluated the model, expected at least 1; the first");
-  refused({.sites_min = 9}, "8 of 8 sites evaluated the model, expected at least 9");
+  refused({.action = "absent"}, "0 of 8 sites evaluated the model, expected at least 1; the first");
+  refused({.sites_min = 9}, "8 sites are asked, and at least 9 are to reply");
 }
 
 }  // namespace

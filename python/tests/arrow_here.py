@@ -1,6 +1,7 @@
 """What test_arrow.py has done where pyarrow is: makes files and reads them; prints `fine`."""
 
 import json
+import os
 import pathlib
 import struct
 import sys
@@ -123,6 +124,53 @@ def pictures(folder: pathlib.Path) -> None:
     assert found.class_names == ["ape", "cat", "dog"] and found.labels.tolist() == [0, 1, 1, 2]
 
 
+def folders(folder: pathlib.Path) -> None:
+    """What else may lie beside a split."""
+    what = pa.table({"x": [1.0, 2.0], "label": [0, 1]})
+    both = folder / "both"
+    both.mkdir()
+    parquet.write_table(what, both / "train.parquet")
+    parquet.write_table(what, both / "train-metadata.parquet")
+    parquet.write_table(what, both / "training.parquet")
+    (both / "data").mkdir()
+    assert len(data.open(both)) == 2
+    feather.write_feather(what, both / "train.feather")
+    with pytest.raises(umbel.InvalidArgument, match=r"several kinds \(.feather, .parquet\)"):
+        data.open(both)
+    (both / "train.feather").unlink()
+    (both / "train.csv").write_text("x,label\n1,0\n")
+    with pytest.raises(umbel.InvalidArgument, match="several kinds"):
+        data.open(both)
+    for split in ("", "../both", "/"):
+        with pytest.raises(umbel.Error):
+            data.open(both, split=split)
+
+    images = folder / "images"
+    for name in ("cat", "dog"):
+        (images / "train" / name).mkdir(parents=True)
+        (images / "train" / name / "1.png").write_bytes(png(np.zeros((2, 2), np.uint8)))
+    parquet.write_table(what, images / "train.parquet")
+    assert data.open(images / "train").class_names == ["cat", "dog"]
+    assert data.open(str(both / "train.csv").encode()).classes == 1
+    (both / "train.csv").rename(both / "b.csv")
+    parquet.write_table(what, both / "UPPER.PARQUET")
+    assert len(data.open(os.fsencode(both / "UPPER.PARQUET"))) == 2
+
+    owned = pa.table({"image": [{"bytes": png(np.full((2, 2), i, np.uint8)), "path": ""} for i in range(4)],
+                      "label": [0, 1, 0, 1], "w": ["train", "a/../b", "é" * 200, "train"],
+                      "s": [{"bytes": b"", "path": ""}] * 4})  # fmt: skip
+    parquet.write_table(owned, folder / "owned.parquet")
+    found = data.open(folder / "owned.parquet", natural_id="w", features="image")
+    assert found.natural_names == ["train", "a/../b", "é" * 200]
+    assert sorted(zip(found.features[:, 0, 0].tolist(), found.natural_ids.tolist())) == [(0, 0), (1, 1), (2, 2), (3, 0)]
+    parquet.write_table(owned.select(["s", "image", "label"]), folder / "order.parquet")
+    assert len(data.open(folder / "order.parquet", ignored=["s"])) == 4
+    words = with_names(owned.set_column(1, "label", pa.array(["r", "s", "r", "s"])), ["q", "r", "s"])
+    parquet.write_table(words.drop_columns(["s", "w"]), folder / "words.parquet")
+    named = data.open(folder / "words.parquet")
+    assert sorted(named.labels.tolist()) == [1, 1, 2, 2] and named.class_names == ["q", "r", "s"]
+
+
 def errors(folder: pathlib.Path) -> None:
     def refused(name: str, what: object, words: str, kind: type = umbel.InvalidArgument,
                 **options: object) -> None:  # fmt: skip
@@ -137,14 +185,42 @@ def errors(folder: pathlib.Path) -> None:
 
     refused("bad.parquet", b"PAR1 and no more", "bad.parquet: pyarrow cannot read it")
     refused("bad.arrow", b"nothing", "bad.arrow: pyarrow cannot read it")
-    refused("empty.parquet", {"x": [1.0], "label": [None]}, "empty.parquet: line 1")
-    refused("text.parquet", {"x": ["a"], "label": [0]}, 'text.parquet: line 1.*"x"')
-    refused("bytes.parquet", {"x": [b"a"], "label": [0]}, 'column "x" has bytes')
+    refused("null.parquet", {"x": [1.0], "label": [None]}, "null.parquet: row 0")
+    refused("text.parquet", {"x": ["a"], "label": [0]}, 'text.parquet: column "x" is of type string')
+    refused("bytes.parquet", {"x": [b"a"], "label": [0]}, 'column "x" is of type binary')
     refused("none.parquet", {"x": [1.0]}, "none.parquet.*label")
     refused("picture.parquet", {"image": [{"bytes": b"GIF89a", "path": ""}], "label": [0]}, "picture.parquet")
     refused("hole.parquet", {"image": [{"bytes": None, "path": ""}], "label": [0]}, "row 0")
     refused("below.parquet", {"image": [{"bytes": b"x", "path": ""}], "label": [-1]}, "a label is -1")
     refused("owner.parquet", {"image": [{"bytes": b"x", "path": ""}], "label": [0]}, 'no column "w"', natural_id="w")
+    refused("no_rows.parquet", {"x": pa.array([], pa.float64()), "label": pa.array([], pa.int8())}, "no rows")
+    refused("nan.parquet", {"x": [1.0, float("nan")], "label": [0, 1]}, 'row 1: "x" is nan')
+    refused("hole.parquet", {"x": [1.0, None], "label": [0, 1]}, "hole.parquet: row 1")
+    refused("a\\1b.parquet", {"x": [1.0, None], "label": [0, 1]}, "row 1")
+    for name, values in (("time", pa.array([1], pa.time64("us"))), ("span", pa.array([1], pa.duration("s"))),
+                         ("fixed", pa.array([b"ab"], pa.binary(2))), ("struct", pa.array([{"a": 1}]))):
+        refused(f"{name}.parquet", {"x": values, "label": [0]}, 'column "x" is of type')
+    refused("not.parquet", {"image": [{"bytes": "text", "path": ""}], "label": [0]}, 'column "image" is of type')
+    refused("kind.parquet", {"x": [1.0], "label": [0]}, "it has no lable", umbel.WrongType, lable="x")
+    refused("kind.parquet", None, "ignored", umbel.WrongType, ignored="x")
+    refused("kind.parquet", None, 'no column "y"', ignored=["y"])
+    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([0])], ["x", "x", "label"])
+    with ipc.new_file(folder / "twice.arrow", twice.schema) as sink:
+        sink.write_table(twice)
+    refused("twice.arrow", None, 'the name "x" occurs twice')
+    hidden = with_names(pa.table({"x": [1.0, 2.0], "label": [0, -1]}), ["a", "b"])
+    parquet.write_table(hidden, folder / "hidden.parquet")
+    refused("hidden.parquet", None, "a label is -1, expected one of the 2 classes' numbers, 0 to 1")
+
+    picture = [{"bytes": png(np.zeros((2, 2), np.uint8)), "path": ""}] * 2
+    refused("p.parquet", {"image": picture, "label": [0, 1]}, "it has no lable", umbel.WrongType, lable="x")
+    refused("p.parquet", None, "separator is not for those", separator=";")
+    refused("p.parquet", None, '"image" is the column of the pictures', label="image")
+    refused("bad_row.parquet", {"image": [picture[0], {"bytes": b"x", "path": ""}], "label": [0, 0]}, "row 1:")
+    refused("holes.parquet", {"image": picture, "label": [0, None]}, "a label is None")
+    for value in (None, ""):
+        refused("o.parquet", {"image": picture, "label": [0, 0], "w": ["a", value]}, "row 1: the natural id",
+                natural_id="w")
     (folder / "parts").mkdir()
     parquet.write_table(pa.table({"x": [1], "label": [0]}), folder / "parts" / "train-0.parquet")
     parquet.write_table(pa.table({"y": [1], "label": [0]}), folder / "parts" / "train-1.parquet")

@@ -16,7 +16,7 @@ HERE = pathlib.Path(__file__).parent
 REQUIREMENTS = ["pyarrow==26.0.1", "numpy", "pytest>=8,<10"]
 
 
-@pytest.mark.parametrize("what", ["tables", "numbers", "pictures", "errors"])
+@pytest.mark.parametrize("what", ["tables", "numbers", "pictures", "folders", "errors"])
 def test_they_are_read_as_the_core_reads_tables_and_pictures(what: str, tmp_path: pathlib.Path) -> None:
     try:
         python = venvs.venv("arrow", REQUIREMENTS)

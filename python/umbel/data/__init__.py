@@ -108,7 +108,7 @@ def fashion_mnist(split: Literal["train", "test"] = "train") -> Dataset:
     return _dataset(_core.fashion_mnist(split == "test"))
 
 
-def open(path: str | os.PathLike[str], **options: Any) -> Dataset:
+def open(path: str | bytes | os.PathLike[str], **options: Any) -> Dataset:
     """Reads a data set: finds out by content and name what there is at a path.
 
     .npz, .safetensors, CSV, TSV, JSON and JSON lines, IDX, text; a folder of images by class, of
@@ -126,10 +126,11 @@ def open(path: str | os.PathLike[str], **options: Any) -> Dataset:
         umbel.InvalidArgument: names file and place of what cannot be read.
         umbel.FailedPrecondition: if it takes pyarrow, which is not there.
     """
-    name = os.fspath(path)
+    _core.check_open_options(options)
+    name = os.fsdecode(path)
     if files := _arrow.files_of(name, options.get("split", "train")):
         return _dataset(_arrow.open_files(name, files, options))
-    return _dataset(_core.open_dataset(name, options))
+    return _dataset(_core.open_dataset(os.fspath(path), options))
 
 
 def partition(

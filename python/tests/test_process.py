@@ -359,6 +359,13 @@ def test_leaving_the_debugger_stops_a_run_that_ends_before_the_signal_comes(
     assert start(app, "query.stop", UMBEL_DEBUG="1").finished["status"] == "stopped"
 
 
+def test_leaving_the_debugger_in_main_stops_the_run(app: pathlib.Path) -> None:
+    left = "import bdb\n        raise bdb.BdbQuit"
+    (app / "app.py").write_text(APP.replace('{}["nokey"]', left))
+    ran = start(app, "query.say", crash=True, UMBEL_DEBUG="1")
+    assert ran.finished["status"] == "stopped" and "Traceback" not in ran.err
+
+
 def test_leaving_the_debugger_ends_the_run(app: pathlib.Path) -> None:
     left = "import bdb; print('asked once'); raise bdb.BdbQuit"
     (app / "app.py").write_text(APP.replace("breakpoint()", left))

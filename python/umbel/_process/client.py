@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 from collections.abc import Callable
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
@@ -13,7 +12,7 @@ from typing import Any
 from umbel._process import threads
 from umbel._process.load import end_a_copy_of
 from umbel._process.seeding import seed_all, states_kept
-from umbel._process.where import line_of, place_of, told
+from umbel._process.where import leaves_debugger, line_of, place_of, told
 from umbel.app import ArrayRecord, Context, Error, ErrorCode, Message, RecordDict
 from umbel.clientapp import ClientApp, UnknownAction
 
@@ -63,7 +62,7 @@ class Answers:
             return Error(ErrorCode.UNKNOWN_ACTION, str(error))
         except BaseException as error:  # SystemExit too: it is the client's, not the process's
             end_a_copy_of(process)
-            if self.stop is not None and _leaves_debugger(error):
+            if self.stop is not None and leaves_debugger(error):
                 self.left = error
                 self.stop()
             else:
@@ -111,12 +110,6 @@ def _in_the_order_asked(content: RecordDict, message: Message) -> RecordDict:
         ):
             content[key] = ArrayRecord({name: arrays[name] for name in asked})
     return content
-
-
-def _leaves_debugger(error: BaseException) -> bool:
-    """Whether it is what `q` at pdb's prompt raises."""
-    bdb: Any = sys.modules.get("bdb")
-    return bdb is not None and isinstance(error, bdb.BdbQuit)
 
 
 def _described(value: object) -> str:

@@ -19,7 +19,7 @@ from umbel._errors import (
 )
 from umbel._process.load import end_a_copy_of
 from umbel._process.seeding import seed_all
-from umbel._process.where import line_of, place_of, told
+from umbel._process.where import leaves_debugger, line_of, place_of, told
 from umbel.app._context import from_native
 from umbel.serverapp import Grid, ServerApp
 
@@ -75,6 +75,8 @@ class Main:
             raise placed from error
         except BaseException as error:  # SystemExit too
             self.raised = error
+            if leaves_debugger(error):
+                raise Cancelled("the debugger was left") from error
             told(error, context)
             raise Error(line_of(error)) from error
 

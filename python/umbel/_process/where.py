@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from umbel.app import Context
@@ -121,3 +121,9 @@ def told(error: BaseException, context: Context) -> None:
     context.log(text, "error")
     if os.environ.get("UMBEL_DEBUG") == "1":
         sys.stderr.write(text + "\n")
+
+
+def leaves_debugger(error: BaseException) -> bool:
+    """Whether it is what `q` at pdb's prompt raises."""
+    bdb: Any = sys.modules.get("bdb")
+    return bdb is not None and isinstance(error, bdb.BdbQuit)

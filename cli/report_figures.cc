@@ -31,24 +31,42 @@ std::string value_shown(const MetricValue& value) {
   return metric_text(value);
 }
 
-// Whether `name` is an end of the interval around another figure of the record.
-bool is_end_of_interval(const MetricRecord& metrics, std::string_view name) {
+bool is_number(const MetricValue* value) {
+  return value && (std::holds_alternative<int64_t>(value->base()) ||
+                   std::holds_alternative<double>(value->base()));
+}
+
+// "(0.91 to 0.95)", of NAME-low and NAME-high where both are there; or nothing.
+std::string interval_of(const MetricRecord& metrics, const std::string& name) {
+  const MetricValue* low = metrics.find(name + "-low");
+  const MetricValue* high = metrics.find(name + "-high");
+  if (!is_number(metrics.find(name)) || !is_number(low) || !is_number(high)) return "";
+  return fmt::format(" ({} to {})", metric_text(*low), metric_text(*high));
+}
+
+// Whether it stands beside another figure of the record.
+bool is_end_of_interval(const MetricRecord& metrics, const std::string& name) {
   for (const std::string_view end : {"-low", "-high"}) {
-    if (name.ends_with(end) && metrics.contains(name.substr(0, name.size() - end.size()))) {
-      return true;
-    }
+    if (!name.ends_with(end)) continue;
+    const std::string around = name.substr(0, name.size() - end.size());
+    if (!interval_of(metrics, around).empty() && !is_end_of_interval(metrics, around)) return true;
   }
   return false;
 }
 
+// At most kNameBytesMax bytes, cut between two characters of UTF-8.
+std::string_view shortened(std::string_view name) {
+  if (name.size() <= kNameBytesMax) return name;
+  size_t size = kNameBytesMax;
+  while (size > 0 && (static_cast<unsigned char>(name[size]) & 0xc0) == 0x80) --size;
+  return name.substr(0, size);
+}
+
 std::string row(const RecordEvent& record, const std::string& name, const MetricValue& value) {
-  std::string shown = value_shown(value);
-  const MetricValue* low = record.metrics.find(name + "-low");
-  const MetricValue* high = record.metrics.find(name + "-high");
-  if (low && high) shown += fmt::format(" ({} to {})", metric_text(*low), metric_text(*high));
+  const std::string shown = value_shown(value) + interval_of(record.metrics, name);
   return fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-                     html_escaped(record.name.substr(0, kNameBytesMax)),
-                     html_escaped(name.substr(0, kNameBytesMax)), html_escaped(shown));
+                     html_escaped(shortened(record.name)), html_escaped(shortened(name)),
+                     html_escaped(shown));
 }
 
 }  // namespace

@@ -78,6 +78,15 @@ TEST(Report, ShowsWhatTheAppPublishedWithItsIntervals) {
   EXPECT_THAT(page, Not(HasSubstr("accuracy-low")));
   EXPECT_THAT(page, HasSubstr("<td>&lt;b&gt;</td><td>&lt;i&gt;</td>"));
   EXPECT_THAT(page, Not(HasSubstr("cpu-seconds")));
+  data.records = {{"half", {{"acc", 0.5}, {"acc-low", 0.4}, {"temp-high", 41}}}, {"long", {}}};
+  std::string wide = "a";
+  for (int i = 0; i != 400; ++i) wide += "\u00e9";
+  data.records[1].metrics.set(wide, 1);
+  const std::string halves = report_html(data);
+  EXPECT_THAT(halves, HasSubstr("<td>acc-low</td><td>0.400</td>"));
+  EXPECT_THAT(halves, HasSubstr("<td>temp-high</td><td>41</td>"));
+  EXPECT_THAT(halves, HasSubstr("\u00e9</td>")) << "cut between two characters";
+  EXPECT_THAT(halves, Not(HasSubstr("\xc3<")));
   data.records = {{"much", {}}};
   for (int i = 0; i != 100'000; ++i) data.records[0].metrics.append(std::to_string(i), 1);
   EXPECT_THAT(report_html(data), HasSubstr("And 99,500 more figures"));

@@ -67,7 +67,25 @@ class Matrix(unittest.TestCase):
             self.assertIn(before, text)
             self.page.write_text(text.replace(before, after))
             found = self.run_tool("--check", self.page)
-            self.assertEqual((found.returncode, found.stdout), (1, words + "\n"))
+            self.assertEqual((found.returncode, found.stdout.splitlines()[0]), (1, words))
+
+    def test_nothing_else_may_stand_between_the_marks(self):
+        self.run_tool("--page", self.page)
+        text = self.page.read_text()
+        numpy = next(line for line in text.splitlines() if line.startswith("| NumPy |"))
+        for before, after in ((numpy, f"| R |  |  | yes |  |\n{numpy}"), (numpy, f"{numpy}\n{numpy}"),
+                              ("hub and nodes, TLS |", "hub and nodes, QUIC |"), ("`good`", "`better`"),
+                              ("Seen on ", "Seen on Windows and on ")):
+            self.assertIn(before, text)
+            self.page.write_text(text.replace(before, after, 1))
+            self.assertEqual(self.run_tool("--check", self.page).returncode, 1, after)
+
+    def test_a_failure_in_any_report_counts(self):
+        self.run_tool("--page", self.page)
+        bad = (self.reports / "a.xml").read_text()
+        (self.reports / "z.xml").write_text(bad.replace('name="bad" classname="bad"', 'name="bad" classname="z"')
+                                            .replace('status="fail"', 'status="run"'))
+        self.assertEqual(self.run_tool("--check", self.page).returncode, 0)
 
     def test_what_was_skipped_is_no_contradiction(self):
         self.run_tool("--page", self.page)

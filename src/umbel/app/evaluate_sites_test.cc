@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "umbel/app/client_app.h"
+#include "umbel/app/fake_grid_test.h"
 #include "umbel/app/fake_runtime_test.h"
 #include "umbel/base/rng.h"
 
@@ -126,47 +127,6 @@ TEST(SiteEstimate, RefusesWhatIsNoNumber) {
     refused({1}, {1}, confidence, "confidence");
 }
 
-// Runs every client on the caller's thread; replies come in the reverse order.
-class OwnGrid final : public Grid {
- public:
-  OwnGrid(const ClientApp& app, const Run& run) : app_(app), run_(run) {}
-  uint64_t node_count() const override { return run_.nodes; }
-  Message make_message(std::string type, NodeId node, RecordDict content) override {
-    return Message(Metadata{.id = MessageId(++id_),
-                            .source = kServerNode,
-                            .destination = node,
-                            .type = std::move(type)},
-                   std::move(content));
-  }
-  std::vector<MessageId> push(std::vector<Message> messages) override {
-    std::vector<MessageId> ids;
-    most = std::max(most, messages.size());
-    for (const Message& message : messages) {
-      ids.push_back(message.metadata().id);
-      if (message.metadata().destination == asleep) continue;
-      Context context(run_, message.metadata().destination, 1);
-      replies_.insert(replies_.begin(), app_.handle(message, context));
-    }
-    return ids;
-  }
-  std::vector<Message> pull(std::span<const MessageId>, Deadline) override {
-    return std::exchange(replies_, {});
-  }
-  void forget(std::span<const MessageId>) override {}
-  aggregate::FoldResult send_and_fold(const Broadcast&, const AggregationPlan&, Deadline) override {
-    throw Error(invalid_argument("nothing is folded here"));
-  }
-
-  size_t most = 0;
-  NodeId asleep = kServerNode;
-
- private:
-  const ClientApp& app_;
-  const Run& run_;
-  uint64_t id_ = 0;
-  std::vector<Message> replies_;
-};
-
 // Client k has k + 1 examples, of which the model is right about the share x k / 10.
 class EvaluateSitesTest : public ::testing::Test {
  protected:
@@ -195,7 +155,7 @@ class EvaluateSitesTest : public ::testing::Test {
   FakeRuntime runtime;
   umbel::Run run{.id = RunId(1), .nodes = 8, .runtime = &runtime};
   ClientApp app;
-  OwnGrid grid{app, run};
+  FakeGrid grid{app, run};
 };
 
 TEST_F(EvaluateSitesTest, AsksEverybodyOnceAndWeighsByExamples) {
@@ -232,7 +192,7 @@ TEST_F(EvaluateSitesTest, WhatDoesNotCountIsAFailureThatSaysWhy) {
 }
 
 TEST_F(EvaluateSitesTest, WhoDoesNotAnswerIsAFailure) {
-  grid.asleep = NodeId(3);
+  grid.sleeps = [](NodeId node) { return node == NodeId(3); };
   const SiteEvaluation got = go({.deadline = std::chrono::duration<double>(1)});
   EXPECT_EQ(got.sites.size(), 7u);
   ASSERT_EQ(got.failures.size(), 1u);
@@ -251,7 +211,7 @@ TEST_F(EvaluateSitesTest, TheSitesAreThoseNamedInTheirOrder) {
 TEST_F(EvaluateSitesTest, ManySitesAreAskedInParts) {
   run.nodes = 25'000;
   EXPECT_EQ(go().sites.size(), 25'000u);
-  EXPECT_EQ(grid.most, 10'000u);
+  EXPECT_EQ(grid.most_pushed, 10'000u);
 }
 
 TEST_F(EvaluateSitesTest, MetricsOfSitesTakePrecedenceOverNamesOfOurs) {

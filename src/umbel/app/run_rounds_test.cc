@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "umbel/app/client_app.h"
+#include "umbel/app/fake_grid_test.h"
 #include "umbel/app/fake_runtime_test.h"
 #include "umbel/strategy/fed_avg.h"
 
@@ -16,60 +17,6 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using Code = MessageError::Code;
 
-// Runs every client at once, on the caller's thread.
-class FakeGrid final : public Grid {
- public:
-  FakeGrid(const ClientApp& app, const Run& run) : app_(app), run_(run) {}
-  uint64_t node_count() const override { return run_.nodes; }
-  Message make_message(std::string type, NodeId node, RecordDict content) override {
-    return Message(Metadata{.id = MessageId(++id_),
-                            .source = kServerNode,
-                            .destination = node,
-                            .type = std::move(type)},
-                   std::move(content));
-  }
-  std::vector<MessageId> push(std::vector<Message> messages) override {
-    std::vector<MessageId> ids;
-    for (const Message& message : messages) {
-      ids.push_back(message.metadata().id);
-      if (message.metadata().destination.value() % 2 == 1) continue;  // odd clients are asleep
-      Context context(run_, message.metadata().destination, 1);
-      replies_.insert(replies_.begin(), app_.handle(message, context));
-    }
-    return ids;
-  }
-  std::vector<Message> pull(std::span<const MessageId>, Deadline) override {
-    return std::exchange(replies_, {});
-  }
-  void forget(std::span<const MessageId> ids) override { forgotten.assign(ids.begin(), ids.end()); }
-  aggregate::FoldResult send_and_fold(const Broadcast& broadcast, const AggregationPlan& plan,
-                                      Deadline) override {
-    aggregate::Fold fold(plan.layout, plan.options);
-    types.push_back(broadcast.type);
-    for (const uint64_t node : broadcast.nodes) {
-      const Message message(Metadata{.id = MessageId(++id_),
-                                     .source = kServerNode,
-                                     .destination = NodeId(node),
-                                     .type = broadcast.type,
-                                     .round = broadcast.round},
-                            broadcast.content);
-      Context context(run_, NodeId(node), 1);
-      fold.add(app_.handle(message, context));
-    }
-    Serial serial;
-    return fold.finish(serial);
-  }
-
-  std::vector<std::string> types;
-  std::vector<MessageId> forgotten;
-
- private:
-  const ClientApp& app_;
-  const Run& run_;
-  uint64_t id_ = 0;
-  std::vector<Message> replies_;
-};
-
 ArrayRecord model(double x) { return {{"x", Array::of<double>({x})}}; }
 double x_of(const ArrayRecord& arrays) { return arrays["x"].view<double>()[0]; }
 
@@ -77,6 +24,7 @@ double x_of(const ArrayRecord& arrays) { return arrays["x"].view<double>()[0]; }
 class RunRoundsTest : public ::testing::Test {
  protected:
   RunRoundsTest() {
+    grid.sleeps = [](NodeId node) { return node.value() % 2 == 1; };
     app.train([](const Message& m, Context& c) {
       const auto k = static_cast<double>(c.partition_id());
       const double x = x_of(m.arrays());

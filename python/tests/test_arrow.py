@@ -6,21 +6,20 @@ import importlib.util
 import pathlib
 import subprocess
 
+import environments
 import pytest
-import venvs
 
 import umbel
 from umbel import data
 
 HERE = pathlib.Path(__file__).parent
-REQUIREMENTS = ["pyarrow==26.0.1", "numpy", "pytest>=8,<10"]
 
 
 @pytest.mark.parametrize("what", ["tables", "numbers", "pictures", "folders", "errors"])
 def test_they_are_read_as_the_core_reads_tables_and_pictures(what: str, tmp_path: pathlib.Path) -> None:
     try:
-        python = venvs.venv("arrow", REQUIREMENTS)
-    except venvs.Skip as reason:
+        python = environments.interpreter("arrow")
+    except environments.Skip as reason:
         pytest.skip(str(reason))
     command = [python, str(HERE / "arrow_here.py"), what, str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=240)

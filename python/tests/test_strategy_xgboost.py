@@ -9,15 +9,13 @@ import pathlib
 import subprocess
 import textwrap
 
+import environments
 import numpy as np
 import pytest
-import venvs
 
 from umbel.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from umbel.serverapp.strategy import FedXgbBagging, FedXgbCyclic
 from umbel.serverapp.strategy.xgboost import aggregate_bagging
-
-REQUIREMENTS = ["xgboost==3.2.0", "numpy==2.4.0"]
 
 
 def booster(*leaves: float, classes: int = 1) -> bytes:
@@ -90,9 +88,9 @@ def test_the_cycle_hands_the_model_from_node_to_node():
 @functools.cache
 def python_with_xgboost() -> str:
     try:
-        return venvs.venv("xgboost", REQUIREMENTS)
-    except venvs.Skip as reason:
-        pytest.skip(f"{' '.join(REQUIREMENTS)}: {reason}")
+        return environments.interpreter("xgboost")
+    except environments.Skip as reason:
+        pytest.skip(f"xgboost: {reason}")
 
 
 @pytest.mark.parametrize("objective,classes", [("reg:squarederror", 1), ("multi:softprob", 3)])

@@ -14,6 +14,7 @@ REQUIREMENTS = {
     "tensorflow": ["tensorflow-cpu==2.21.0", "numpy"],
     "jax": ["jax==0.10.2", "numpy"],
     "xgboost": ["xgboost==3.2.0", "numpy==2.4.0"],
+    "arrow": ["pyarrow==26.0.1", "numpy", "pytest>=8,<10"],
     "notebook": ["nbclient==0.11.0", "ipykernel==7.4.0", "matplotlib==3.11.2", "numpy"],
 }
 # Of the templates that need one.

@@ -84,7 +84,8 @@ def evaluate_sites(
         action: asks `@app.evaluate("NAME")` instead.
         weight: the metric that sites count by.
         confidence: of the intervals, above 0 and below 1.
-        timeout: in seconds of real time, for all together; a site without a reply by then counts as a failure.
+        timeout: in seconds of real time, for all together; a site without a reply by then counts
+            as a failure.
         sites_min: fewer replies are an error.
 
     Raises:
